@@ -1,0 +1,661 @@
+"""`LDicomAssociate`: builds, reads and answers an association request, PS3.8 Section 7.1 and PS3.7 Annex D.
+
+Pure: it knows the PDUs it becomes, and no connection.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Self, TypeVar
+
+from .errors import LDicomUsageError
+from .items import (
+    AnsweredContext,
+    AsynchronousOperations,
+    CommonExtendedNegotiation,
+    ExtendedNegotiation,
+    ImplementationClass,
+    ImplementationVersion,
+    MaximumLength,
+    ProposedContext,
+    RoleSelection,
+    UnknownItem,
+    UserIdentity,
+    UserIdentityResponse,
+    UserItem,
+)
+from .message import encode_title, is_uid
+from .negotiation import (
+    PresentationContext,
+    Supported,
+    answer_context,
+    clamp_window,
+    complete_answers,
+    merge_answers,
+)
+from .part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from .pdu import DICOM_APPLICATION_CONTEXT, AssociateAccept, AssociateRequest
+from .status import AcceptResult, ErrorCode
+
+DEFAULT_MAXIMUM_LENGTH = 128 << 10
+SMALLEST_MAXIMUM_LENGTH = 8
+
+
+class LDicomAssociate:
+    """An association request, or the answer that accepts it.
+
+    Presentation contexts are named by their ID, but in `get_presentation` and `set_presentation`, which take the
+    position; transfer syntaxes and other user information are named by position. Positions count from 0.
+
+    Args:
+        request: True for an A-ASSOCIATE-RQ, False for an A-ASSOCIATE-AC.
+    """
+
+    def __init__(self, request: bool) -> None:
+        self.reset(request)
+
+    def reset(self, request: bool) -> None:
+        """Empty the object and set its kind."""
+        self._request = bool(request)
+        self._version = 1
+        self._called = ""
+        self._calling = ""
+        self._application = ""
+        self._contexts: list[PresentationContext] = []
+        self._max_length: int | None = None
+        self._implement_class: str | None = None
+        self._implement_version: str | None = None
+        self._asynchronous: tuple[int, int] | None = None
+        self._identity: UserIdentity | None = None
+        self._identity_response: bytes | None = None
+        self._common_extended: dict[str, CommonExtendedNegotiation] = {}
+        self._others: list[UnknownItem] = []
+
+    def default(self) -> None:
+        """Fill in what every association of this library says: application context 1.2.840.10008.3.1.1.1, version 1,
+        maximum length 128 KiB, implementation class and version name."""
+        self._version = 1
+        self._application = DICOM_APPLICATION_CONTEXT
+        self._max_length = DEFAULT_MAXIMUM_LENGTH
+        self._implement_class = IMPLEMENTATION_CLASS_UID
+        self._implement_version = IMPLEMENTATION_VERSION_NAME
+
+    def copy(self) -> Self:
+        """An independent copy."""
+        return copy.deepcopy(self)
+
+    # --- kind, version, titles, application context ---------------------------------------------------------------
+
+    def is_request(self) -> bool:
+        """Whether this is a request."""
+        return self._request
+
+    def set_request(self, request: bool) -> None:
+        """Make it a request, or an accept; the rest stays."""
+        self._request = bool(request)
+
+    def get_version(self) -> int:
+        """Protocol version, a bit field: bit 0 is version 1 (PS3.8 Table 9-11)."""
+        return self._version
+
+    def set_version(self, version: int) -> None:
+        """Set the protocol version, 0 to 65535."""
+        self._version = _number("version", version, 0xFFFF)
+
+    def get_called(self) -> str:
+        """Called AE title."""
+        return self._called
+
+    def set_called(self, name: str) -> None:
+        """Set the called AE title, 1 to 16 characters; spaces around it do not count."""
+        self._called = encode_title("called AE title", name).decode("ascii").strip(" ")
+
+    def get_calling(self) -> str:
+        """Calling AE title."""
+        return self._calling
+
+    def set_calling(self, name: str) -> None:
+        """Set the calling AE title, 1 to 16 characters; spaces around it do not count."""
+        self._calling = encode_title("calling AE title", name).decode("ascii").strip(" ")
+
+    def get_application(self) -> str:
+        """Application context name."""
+        return self._application
+
+    def set_application(self, uid: str) -> None:
+        """Set the application context name, a UID; DICOM has one, 1.2.840.10008.3.1.1.1 (PS3.7 A.2.1)."""
+        self._application = _uid("application context name", uid)
+
+    # --- presentation contexts ------------------------------------------------------------------------------------
+
+    @property
+    def presentation_contexts(self) -> tuple[PresentationContext, ...]:
+        """The presentation contexts in their order, as plain records."""
+        return tuple(self._contexts)
+
+    def get_presentation_count(self) -> int:
+        """How many presentation contexts there are."""
+        return len(self._contexts)
+
+    def get_presentation(self, index: int) -> int:
+        """ID of the presentation context at a position."""
+        return self._at(index).presentation_id
+
+    def set_presentation(self, index: int, presentation_id: int) -> None:
+        """Give the presentation context at a position another ID."""
+        context = self._at(index)
+        if presentation_id != context.presentation_id:
+            self._unused(presentation_id)
+        context.presentation_id = presentation_id
+
+    def add_presentation(self, presentation_id: int, result: int, abstract_syntax: str) -> None:
+        """Add a presentation context; in a request the result has no meaning and is 0.
+
+        Raises:
+            LDicomUsageError: the ID is even, out of range or taken, or the abstract syntax is not a UID.
+        """
+        self._unused(presentation_id)
+        context = PresentationContext(
+            presentation_id, _uid("abstract_syntax", abstract_syntax), result=_result(result)
+        )
+        twin = next((other for other in self._contexts if other.abstract_syntax == abstract_syntax), None)
+        if twin is not None:  # roles and extended negotiation go by abstract syntax on the wire
+            context.roles, context.extended = twin.roles, twin.extended
+        self._contexts.append(context)
+
+    def add_context(self, abstract_syntax: str, transfer_syntaxes: str | Iterable[str]) -> int:
+        """Add a presentation context with the lowest ID that is free, and return the ID.
+
+        Args:
+            abstract_syntax: UID.
+            transfer_syntaxes: UIDs, the preferred first; a single one may be given as text.
+
+        Raises:
+            LDicomUsageError: all 128 IDs are taken, no transfer syntax is given, or something is not a UID.
+        """
+        uids = [transfer_syntaxes] if isinstance(transfer_syntaxes, str) else list(transfer_syntaxes)
+        if not uids:
+            raise LDicomUsageError("transfer_syntaxes is empty: a presentation context offers at least one")
+        checked = [_uid("transfer_syntaxes", uid) for uid in uids]
+        taken = {context.presentation_id for context in self._contexts}
+        presentation_id = next((number for number in range(1, 256, 2) if number not in taken), 0)
+        if not presentation_id:
+            raise LDicomUsageError("all 128 presentation context IDs are taken (PS3.8 9.3.2.2)")
+        self.add_presentation(presentation_id, AcceptResult.SUCCESS, abstract_syntax)
+        self._contexts[-1].transfer_syntaxes = checked
+        return presentation_id
+
+    def del_presentation(self, presentation_id: int) -> None:
+        """Remove the presentation context with this ID."""
+        self._contexts.remove(self._context(presentation_id))
+
+    def get_result(self, presentation_id: int) -> AcceptResult:
+        """Result of a presentation context."""
+        return self._context(presentation_id).result
+
+    def set_result(self, presentation_id: int, result: int) -> None:
+        """Set the result of a presentation context."""
+        self._context(presentation_id).result = _result(result)
+
+    def get_abstract(self, presentation_id: int) -> str:
+        """Abstract syntax of a presentation context."""
+        return self._context(presentation_id).abstract_syntax
+
+    def set_abstract(self, presentation_id: int, uid: str) -> None:
+        """Set the abstract syntax of a presentation context."""
+        self._context(presentation_id).abstract_syntax = _uid("abstract syntax", uid)
+
+    def find_abstract(self, uid: str) -> int:
+        """ID of the first presentation context with this abstract syntax, 0 for none."""
+        return next((context.presentation_id for context in self._contexts if context.abstract_syntax == uid), 0)
+
+    def find_next_abstract(self, presentation_id: int, uid: str) -> int:
+        """ID of the next presentation context with this abstract syntax behind the one given, 0 for none."""
+        start = self._contexts.index(self._context(presentation_id)) + 1
+        return next(
+            (context.presentation_id for context in self._contexts[start:] if context.abstract_syntax == uid), 0
+        )
+
+    def get_abstract_count(self, uid: str) -> int:
+        """How many presentation contexts have this abstract syntax."""
+        return sum(context.abstract_syntax == uid for context in self._contexts)
+
+    # --- transfer syntaxes ----------------------------------------------------------------------------------------
+
+    def get_transfer_count(self, presentation_id: int) -> int:
+        """How many transfer syntaxes a presentation context has."""
+        return len(self._context(presentation_id).transfer_syntaxes)
+
+    def get_transfer(self, presentation_id: int, index: int) -> str:
+        """Transfer syntax at a position; in an accept, position 0 is the one chosen."""
+        return _item(self._context(presentation_id).transfer_syntaxes, index, "transfer syntax")
+
+    def set_transfer(self, presentation_id: int, index: int, uid: str) -> None:
+        """Replace the transfer syntax at a position."""
+        syntaxes = self._context(presentation_id).transfer_syntaxes
+        _item(syntaxes, index, "transfer syntax")
+        syntaxes[index] = _uid("transfer syntax", uid)
+
+    def add_transfer(self, presentation_id: int, uid: str) -> None:
+        """Append a transfer syntax."""
+        self._context(presentation_id).transfer_syntaxes.append(_uid("transfer syntax", uid))
+
+    def del_transfer(self, presentation_id: int, index: int) -> None:
+        """Remove the transfer syntax at a position."""
+        syntaxes = self._context(presentation_id).transfer_syntaxes
+        _item(syntaxes, index, "transfer syntax")
+        del syntaxes[index]
+
+    # --- roles and extended negotiation: per abstract syntax on the wire, named by ID here ------------------------
+
+    def is_role_select(self, presentation_id: int) -> bool:
+        """Whether there is a role selection for the context's abstract syntax."""
+        return self._context(presentation_id).roles is not None
+
+    def get_user_role(self, presentation_id: int) -> int:
+        """SCU role of the requestor, 0 or 1; without a role selection the default, 1 (PS3.7 D.3.3.4)."""
+        roles = self._context(presentation_id).roles
+        return 1 if roles is None else roles[0]
+
+    def get_provider_role(self, presentation_id: int) -> int:
+        """SCP role of the requestor, 0 or 1; without a role selection the default, 0 (PS3.7 D.3.3.4)."""
+        roles = self._context(presentation_id).roles
+        return 0 if roles is None else roles[1]
+
+    def set_role_select(self, presentation_id: int, enabled: bool, user: int, provider: int) -> None:
+        """Set, or with `enabled=False` remove, the role selection of the context's abstract syntax."""
+        roles = (_number("user", user, 1), _number("provider", provider, 1)) if enabled else None
+        for context in self._with_abstract_of(presentation_id):
+            context.roles = roles
+
+    def get_length_extended(self, presentation_id: int) -> int:
+        """Bytes of the SOP class extended negotiation, 0 for none."""
+        return len(self.get_extended(presentation_id))
+
+    def get_extended(self, presentation_id: int) -> bytes:
+        """Service class application information of the context's abstract syntax, empty for none."""
+        return self._context(presentation_id).extended or b""
+
+    def set_extended(self, presentation_id: int, data: bytes) -> None:
+        """Set, or with no bytes remove, the SOP class extended negotiation of the context's abstract syntax."""
+        for context in self._with_abstract_of(presentation_id):
+            context.extended = bytes(data) or None
+
+    def set_common_extended(self, sop_class_uid: str, service_class_uid: str, related: Iterable[str] = ()) -> None:
+        """Say of a SOP class to which service class it belongs and which general ones it is related to (PS3.7
+        D.3.3.6); only in requests."""
+        uids = tuple(_uid("related", uid) for uid in related)
+        self._common_extended[sop_class_uid] = CommonExtendedNegotiation(
+            _uid("sop_class_uid", sop_class_uid), _uid("service_class_uid", service_class_uid), uids
+        )
+
+    def get_common_extended(self, sop_class_uid: str) -> tuple[str, tuple[str, ...]] | None:
+        """Service class and related general SOP classes of a SOP class, None where nothing is said of it."""
+        found = self._common_extended.get(sop_class_uid)
+        return None if found is None else (found.service_class_uid, found.related)
+
+    # --- maximum length, implementation, asynchronous operations --------------------------------------------------
+
+    def is_max_length(self) -> bool:
+        """Whether a maximum length is stated."""
+        return self._max_length is not None
+
+    def get_max_length(self) -> int:
+        """Longest P-DATA-TF the sender of this PDU can receive, in bytes; 0 is no limit."""
+        return self._max_length or 0
+
+    def set_max_length(self, enabled: bool, length: int = 0) -> None:
+        """State, or not, the maximum length: 0 for no limit, else at least 8."""
+        if enabled and 0 < _number("length", length, 0xFFFFFFFF) < SMALLEST_MAXIMUM_LENGTH:
+            raise LDicomUsageError(f"length is {length}: 0, or at least {SMALLEST_MAXIMUM_LENGTH}, is wanted")
+        self._max_length = length if enabled else None
+
+    def is_implement_class(self) -> bool:
+        """Whether an implementation class UID is stated."""
+        return self._implement_class is not None
+
+    def get_implement_class(self) -> str:
+        """Implementation class UID."""
+        return self._implement_class or ""
+
+    def set_implement_class(self, enabled: bool, uid: str = "") -> None:
+        """State, or not, the implementation class UID."""
+        self._implement_class = _uid("implementation class UID", uid) if enabled else None
+
+    def is_implement_version(self) -> bool:
+        """Whether an implementation version name is stated."""
+        return self._implement_version is not None
+
+    def get_implement_version(self) -> str:
+        """Implementation version name."""
+        return self._implement_version or ""
+
+    def set_implement_version(self, enabled: bool, name: str = "") -> None:
+        """State, or not, the implementation version name, 1 to 16 characters."""
+        if enabled and not (1 <= len(name) <= 16 and name.isascii() and name.isprintable()):
+            raise LDicomUsageError(f"name is {name!r}: an implementation version name has 1 to 16 ASCII characters")
+        self._implement_version = name if enabled else None
+
+    def is_async_operations(self) -> bool:
+        """Whether an asynchronous operations window is stated."""
+        return self._asynchronous is not None
+
+    def get_invoked_operations(self) -> int:
+        """Operations the requestor may have outstanding; 0 is no limit, and 1 holds where none is stated."""
+        return 1 if self._asynchronous is None else self._asynchronous[0]
+
+    def get_performed_operations(self) -> int:
+        """Operations the requestor may be asked to perform; 0 is no limit, and 1 holds where none is stated."""
+        return 1 if self._asynchronous is None else self._asynchronous[1]
+
+    def set_async_operations(self, enabled: bool, invoked: int = 1, performed: int = 1) -> None:
+        """State, or not, the asynchronous operations window (PS3.7 D.3.3.3)."""
+        window = (_number("invoked", invoked, 0xFFFF), _number("performed", performed, 0xFFFF))
+        self._asynchronous = window if enabled else None
+
+    # --- user identity --------------------------------------------------------------------------------------------
+
+    def set_user_identity(
+        self, identity_type: int, primary: bytes | str, secondary: bytes | str = b"", response_requested: bool = False
+    ) -> None:
+        """State who the user is, PS3.7 D.3.3.7; only in requests.
+
+        Args:
+            identity_type: 1 user name, 2 user name and passcode, 3 Kerberos ticket, 4 SAML assertion, 5 JSON web token.
+            primary: user name (text is sent as UTF-8), ticket, assertion or token.
+            secondary: the passcode of type 2, else empty.
+            response_requested: whether the acceptor shall answer.
+        """
+        first, second = _octets("primary", primary), _octets("secondary", secondary)
+        if second and identity_type != 2:
+            raise LDicomUsageError("secondary is given: only identity type 2 has a passcode (PS3.7 Table D.3-14)")
+        kind = _number("identity_type", identity_type, 0xFF)
+        self._identity = UserIdentity(kind, bool(response_requested), first, second)
+
+    def get_user_identity(self) -> UserIdentity | None:
+        """The user identity: `identity_type`, `primary`, `secondary`, `response_requested`; None without one."""
+        return None if self._identity is None else replace(self._identity)
+
+    def set_user_identity_response(self, data: bytes) -> None:
+        """Answer a user identity; only in accepts."""
+        self._identity_response = _octets("data", data)
+
+    def get_user_identity_response(self) -> bytes | None:
+        """The acceptor's answer to the user identity, None without one."""
+        return self._identity_response
+
+    # --- other user information -----------------------------------------------------------------------------------
+
+    def get_user_info_count(self) -> int:
+        """How many other user-information sub-items there are."""
+        return len(self._others)
+
+    def get_type_user_info(self, index: int) -> int:
+        """Type of the other sub-item at a position."""
+        return _item(self._others, index, "user information").item_type
+
+    def get_length_user_info(self, index: int) -> int:
+        """Bytes of the other sub-item at a position."""
+        return len(self.get_data_user_info(index))
+
+    def get_data_user_info(self, index: int) -> bytes:
+        """Content of the other sub-item at a position."""
+        return _item(self._others, index, "user information").data
+
+    def set_user_info(self, index: int, item_type: int, data: bytes) -> None:
+        """Replace the other sub-item at a position."""
+        _item(self._others, index, "user information")
+        self._others[index] = _other(item_type, data)
+
+    def add_user_info(self, item_type: int, data: bytes) -> None:
+        """Append another user-information sub-item: its type and its bytes."""
+        self._others.append(_other(item_type, data))
+
+    def del_user_info(self, index: int) -> None:
+        """Remove the other sub-item at a position."""
+        _item(self._others, index, "user information")
+        del self._others[index]
+
+    # --- answering ------------------------------------------------------------------------------------------------
+
+    def accept(
+        self,
+        supported: Supported,
+        *,
+        max_length: int = DEFAULT_MAXIMUM_LENGTH,
+        roles: Mapping[str, tuple[int, int]] | None = None,
+        async_operations: tuple[int, int] = (1, 1),
+        extended: Callable[[str, bytes], bytes | None] | None = None,
+        user_identity_response: bytes | None = None,
+    ) -> LDicomAssociate:
+        """The answer to this request by a policy: each context is accepted, or refused with the reason.
+
+        Args:
+            supported: abstract syntax to transfer syntaxes in the acceptor's order of preference, or a function of
+                the abstract syntax that returns them (None: not supported). `("*",)` takes the requestor's first.
+            max_length: longest P-DATA-TF this side can receive; 0 is no limit.
+            roles: SCU and SCP role that the requestor may have at most, by abstract syntax; a proposal for any other
+                is agreed to as it is.
+            async_operations: most operations invoked and performed at once that are agreed to, where asked; 0 is no
+                limit.
+            extended: from SOP class UID and the requestor's bytes to the answering bytes, None for no answer; without
+                it the bytes are handed through.
+            user_identity_response: answer to a user identity that asks for one; without it, it is not answered.
+
+        Raises:
+            LDicomUsageError: this is not a request.
+        """
+        if not self._request:
+            raise LDicomUsageError("only a request can be accepted", ErrorCode.PDU_TYPE)
+        answer = LDicomAssociate(False)
+        answer.default()
+        answer.set_max_length(True, max_length)
+        answer._called, answer._calling, answer._application = self._called, self._calling, self._application
+        answer._contexts = [answer_context(context, supported, roles or {}, extended) for context in self._contexts]
+        if self._asynchronous is not None:
+            answer._asynchronous = clamp_window(self._asynchronous, async_operations)
+        if self._identity is not None and self._identity.response_requested and user_identity_response is not None:
+            answer.set_user_identity_response(user_identity_response)
+        return answer
+
+    # --- the PDUs -------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_request(cls, pdu: AssociateRequest) -> Self:
+        """From a received A-ASSOCIATE-RQ."""
+        self = cls(True)
+        self._contexts = [
+            PresentationContext(context.presentation_id, context.abstract_syntax, list(context.transfer_syntaxes))
+            for context in pdu.contexts
+        ]
+        self._read(pdu)
+        return self
+
+    @classmethod
+    def from_accept(cls, pdu: AssociateAccept, request: LDicomAssociate) -> Self:
+        """From a received A-ASSOCIATE-AC; abstract syntaxes, which it does not repeat, come from the request.
+
+        Contexts that were not offered, and transfer syntaxes that were not, are left out or refused: nothing could be
+        sent on them.
+        """
+        self = cls(False)
+        self._contexts = merge_answers(request.presentation_contexts, pdu.contexts)
+        self._read(pdu)
+        return self
+
+    def _read(self, pdu: AssociateRequest | AssociateAccept) -> None:
+        """What requests and accepts have in common."""
+        self._version, self._application = pdu.version, pdu.application
+        self._called, self._calling = pdu.called, pdu.calling
+        for user_item in pdu.user_items:
+            self._read_item(user_item)
+
+    def _read_item(self, user_item: UserItem) -> None:
+        match user_item:
+            case MaximumLength(length):
+                self._max_length = length
+            case ImplementationClass(uid):
+                self._implement_class = uid
+            case ImplementationVersion(name):
+                self._implement_version = name
+            case AsynchronousOperations(invoked, performed):
+                self._asynchronous = (invoked, performed)
+            case RoleSelection(uid, user, provider):
+                for context in self._with_abstract(uid):
+                    context.roles = (user, provider)
+            case ExtendedNegotiation(uid, data):
+                for context in self._with_abstract(uid):
+                    context.extended = data
+            case CommonExtendedNegotiation(uid):
+                self._common_extended[uid] = user_item
+            case UserIdentity():
+                self._identity = user_item
+            case UserIdentityResponse(response):
+                self._identity_response = response
+            case UnknownItem():
+                self._others.append(user_item)
+
+    def to_request(self) -> AssociateRequest:
+        """The A-ASSOCIATE-RQ.
+
+        Raises:
+            LDicomUsageError: a title, the application context or all contexts are missing, or a context offers no
+                transfer syntax; the text names it.
+        """
+        if not self._request:
+            raise LDicomUsageError("this association is an accept, not a request", ErrorCode.PDU_TYPE)
+        self._complete()
+        contexts = []
+        for context in self._contexts:
+            if not context.transfer_syntaxes:
+                raise LDicomUsageError(f"presentation context {context.presentation_id} offers no transfer syntax")
+            contexts.append(
+                ProposedContext(context.presentation_id, context.abstract_syntax, context.transfer_syntaxes)
+            )
+        return AssociateRequest(
+            self._called, self._calling, contexts, self._user_items(), self._application, self._version
+        )
+
+    def to_accept(self, request: LDicomAssociate) -> AssociateAccept:
+        """The A-ASSOCIATE-AC that answers `request`, with a result for each of its contexts and its titles.
+
+        Raises:
+            LDicomUsageError: a context was not offered, or accepts a transfer syntax that was not.
+        """
+        if self._request:
+            raise LDicomUsageError("this association is a request, not an accept", ErrorCode.PDU_TYPE)
+        self.complete_accept(request)
+        contexts = [
+            AnsweredContext(context.presentation_id, context.result, context.transfer_syntaxes[0])
+            for context in self._contexts
+        ]
+        return AssociateAccept(
+            self._called, self._calling, contexts, self._user_items(), self._application, self._version
+        )
+
+    def complete_accept(self, request: LDicomAssociate) -> None:
+        """Fill in what the answer to `request` has to repeat: titles, application context, contexts not mentioned."""
+        self._contexts = complete_answers(request.presentation_contexts, self._contexts)
+        self._called, self._calling = request.get_called(), request.get_calling()
+        self._application = self._application or request.get_application()
+
+    def _complete(self) -> None:
+        """A request has everything it needs."""
+        for name, value in (("called AE title", self._called), ("calling AE title", self._calling)):
+            if not value:
+                raise LDicomUsageError(f"{name} is missing (PS3.8 Table 9-11)")
+        if not self._application:
+            raise LDicomUsageError("application context name is missing; default() sets it (PS3.8 9.3.2)")
+        if not self._contexts:
+            raise LDicomUsageError("there is no presentation context (PS3.8 9.3.2)")
+
+    def _user_items(self) -> list[UserItem]:
+        """Sub-items of the user information, in the order of PS3.7 Annex D.3.3."""
+        items: list[UserItem] = []
+        if self._max_length is not None:
+            items.append(MaximumLength(self._max_length))
+        if self._implement_class is not None:
+            items.append(ImplementationClass(self._implement_class))
+        if self._asynchronous is not None:
+            items.append(AsynchronousOperations(*self._asynchronous))
+        spoken_of = [context for context in self._contexts if self._request or context.is_accepted]
+        by_syntax = {context.abstract_syntax: context for context in spoken_of}
+        for uid, context in by_syntax.items():
+            if context.roles is not None:
+                items.append(RoleSelection(uid, *context.roles))
+        if self._implement_version is not None:
+            items.append(ImplementationVersion(self._implement_version))
+        for uid, context in by_syntax.items():
+            if context.extended is not None:
+                items.append(ExtendedNegotiation(uid, context.extended))
+        if self._request:
+            items += self._common_extended.values()
+            items += [self._identity] if self._identity else []
+        elif self._identity_response is not None:
+            items.append(UserIdentityResponse(self._identity_response))
+        return items + list(self._others)
+
+    # --- looking up -----------------------------------------------------------------------------------------------
+
+    def _at(self, index: int) -> PresentationContext:
+        return _item(self._contexts, index, "presentation context")
+
+    def _context(self, presentation_id: int) -> PresentationContext:
+        for context in self._contexts:
+            if context.presentation_id == presentation_id:
+                return context
+        raise LDicomUsageError(f"there is no presentation context {presentation_id}", ErrorCode.PDU_ID)
+
+    def _with_abstract(self, uid: str) -> list[PresentationContext]:
+        return [context for context in self._contexts if context.abstract_syntax == uid]
+
+    def _with_abstract_of(self, presentation_id: int) -> list[PresentationContext]:
+        return self._with_abstract(self._context(presentation_id).abstract_syntax)
+
+    def _unused(self, presentation_id: int) -> None:
+        """An ID that a new context may have."""
+        if not (isinstance(presentation_id, int) and 1 <= presentation_id <= 255 and presentation_id & 1):
+            raise LDicomUsageError(
+                f"presentation_id is {presentation_id!r}: an odd number from 1 to 255 is wanted (PS3.8 9.3.2.2)",
+                ErrorCode.PDU_ID,
+            )
+        if any(context.presentation_id == presentation_id for context in self._contexts):
+            raise LDicomUsageError(f"presentation context {presentation_id} is there already", ErrorCode.PDU_ID)
+
+
+def _number(name: str, value: int, most: int) -> int:
+    if isinstance(value, int) and 0 <= value <= most:
+        return int(value)
+    raise LDicomUsageError(f"{name} is {value!r}: a whole number from 0 to {most} is wanted")
+
+
+def _result(value: int) -> AcceptResult:
+    return AcceptResult(_number("result", value, 0xFF))
+
+
+def _uid(name: str, uid: str) -> str:
+    if isinstance(uid, str) and is_uid(uid):
+        return str(uid)
+    raise LDicomUsageError(f"{name} is {uid!r}, which is not a UID (PS3.5 Section 9.1)")
+
+
+def _octets(name: str, value: bytes | str) -> bytes:
+    data = value.encode("utf-8") if isinstance(value, str) else bytes(value)
+    if len(data) > 0xFFFF:
+        raise LDicomUsageError(f"{name} has {len(data)} bytes: at most 65535 fit (PS3.7 Table D.3-14)")
+    return data
+
+
+def _other(item_type: int, data: bytes) -> UnknownItem:
+    return UnknownItem(_number("item_type", item_type, 0xFF), _octets("data", data))
+
+
+_T = TypeVar("_T")
+
+
+def _item(items: Sequence[_T], index: int, what: str) -> _T:
+    if isinstance(index, int) and 0 <= index < len(items):
+        return items[index]
+    raise LDicomUsageError(f"index is {index!r}: there are {len(items)} entries of {what}")

@@ -1,0 +1,321 @@
+"""One association: what was negotiated, what travels on it, and the hooks of an `LDicomNet` that its engine calls.
+
+Says in which order hooks are called and what follows when one raises. Everything that is told runs on the reader
+thread, but `sent` and `progress`, which run on the thread that sends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+from .associate import LDicomAssociate
+from .body import Spool
+from .dataset import LDicomDS, to_body
+from .engine import Engine, Wants, log_of
+from .errors import LDicomDataError, LDicomError, LDicomUsageError
+from .hooks import Hooks
+from .message import Message, Row, build, decode, from_dataset, to_dataset
+from .outbox import SendInfo
+from .part10 import encode_header
+from .pdu import (
+    DICOM_APPLICATION_CONTEXT,
+    Abort,
+    AssociateAccept,
+    AssociateReject,
+    AssociateRequest,
+)
+from .status import (
+    AbortReason,
+    AbortSource,
+    ErrorCode,
+    PduType,
+    RejectReason,
+    RejectResult,
+    RejectSource,
+    Status,
+)
+from .timing import Limits, Timeouts
+from .transport import Transport
+from .upper_layer import Event
+
+_PROGRESS_EVERY = 0.05
+"""Seconds between two calls of `on_progress_status` for one message, but for the last."""
+_UNSTATED_MAXIMUM = 16 << 10
+"""What a peer that states no maximum length is sent; PS3.8 D.1 makes the item mandatory."""
+
+
+class Conversation:
+    """The association of `net` over one connection.
+
+    Args:
+        net: whose hooks are called.
+        transport: the connection.
+        requestor: whether this side makes the connection.
+        wants_bytes: whether `on_send_ext` is called.
+        wants_progress: whether `on_progress_status` is called.
+        folder: for temporary files of received data sets; None for the system's.
+        finished: called when all is over, to call `on_close`.
+        number: the association's number in the log.
+
+    Attributes:
+        engine: runs the connection.
+        associate: the negotiated association, None before.
+        command_set: the command set last received, encoded.
+    """
+
+    def __init__(
+        self,
+        net: Hooks,
+        transport: Transport,
+        requestor: bool,
+        timeouts: Timeouts,
+        limits: Limits,
+        *,
+        wants_bytes: bool,
+        wants_progress: bool,
+        folder: str | None,
+        finished: Callable[[ErrorCode], None],
+        number: int,
+    ) -> None:
+        self._net = net
+        self._limits = limits
+        self._folder = folder
+        self._finished = finished
+        self._log = log_of("ldicomnet.net", number)
+        self._request: LDicomAssociate | None = None
+        self.associate: LDicomAssociate | None = None
+        self.command_set = b""
+        self._syntaxes: dict[int, str] = {}  # accepted context IDs with their transfer syntaxes
+        self._unanswered: set[int] = set()  # message IDs of the peer's requests
+        self._wants_data = overrides(net, "on_receive_data")
+        self._changes_responses = overrides(net, "on_before_send_command_set")
+        self._progress_at = 0.0
+        wants = Wants(
+            received=self.received if overrides(net, "on_receive") else None,
+            sent=overrides(net, "on_send"),
+            sent_bytes=wants_bytes,
+            progress=wants_progress,
+        )
+        self.engine = Engine(self, transport, requestor, timeouts, limits, wants, number)
+
+    # --- sending: the association ---------------------------------------------------------------------------------
+
+    def request(self, associate: LDicomAssociate) -> None:
+        """Send A-ASSOCIATE-RQ."""
+        pdu = associate.to_request()
+        self._request = associate.copy()
+        self.engine.send_pdu(Event.TRANSPORT_CONFIRM, pdu)
+
+    def accept(self, associate: LDicomAssociate) -> None:
+        """Send A-ASSOCIATE-AC."""
+        if self._request is None:
+            raise LDicomUsageError("there is no association request to accept", ErrorCode.NET_INVALID)
+        answer = associate.copy()
+        pdu = answer.to_accept(self._request)
+        self._establish(answer, own=answer, peer=self._request)
+        self.engine.send_pdu(Event.ASSOCIATE_ACCEPT, pdu)
+
+    def _establish(self, negotiated: LDicomAssociate, own: LDicomAssociate, peer: LDicomAssociate) -> None:
+        """From now on messages may come, and go."""
+        self.associate = negotiated
+        self._syntaxes = {
+            context.presentation_id: context.transfer_syntaxes[0]
+            for context in negotiated.presentation_contexts
+            if context.is_accepted
+        }
+        send_maximum = peer.get_max_length() if peer.is_max_length() else _UNSTATED_MAXIMUM
+        self.engine.establish(frozenset(self._syntaxes), own.get_max_length(), send_maximum)
+
+    # --- sending: messages ----------------------------------------------------------------------------------------
+
+    def send(self, row: Row, presentation_id: int, values: tuple[Any, ...], dataset: Any, group_length: bool) -> None:
+        """Send the message of `row`; see `Services`."""
+        syntax = self._syntax_to_send(presentation_id)
+        if dataset is None and row.needs_dataset:
+            raise LDicomUsageError(f"dataset is None: a {row.name} carries a data set (PS3.7 Sections 9.3, 10.3)")
+        message = build(row, presentation_id, values, dataset is not None)
+        body = None if dataset is None else to_body(dataset, syntax, group_length)
+        if message.is_response:
+            if self._changes_responses:
+                message = self._changed(message)
+            if message.is_final:
+                self._unanswered.discard(message.message_id)
+        self.engine.send_message(message, body)
+
+    def send_data(self, presentation_id: int, command_set: bytes, dataset: Any, group_length: bool) -> None:
+        """Send a message of any kind."""
+        syntax = self._syntax_to_send(presentation_id)
+        message = decode(presentation_id, command_set)
+        body = None if dataset is None else to_body(dataset, syntax, group_length)
+        self._unanswered.discard(message.message_id)
+        self.engine.send_message(message, body)
+
+    def _syntax_to_send(self, presentation_id: int) -> str:
+        syntax = self._syntaxes.get(presentation_id)
+        if syntax is None:
+            self.engine.check_associated()
+            raise LDicomUsageError(
+                f"presentation_id is {presentation_id!r}: it was not accepted in this association; "
+                f"accepted are {sorted(self._syntaxes)}",
+                ErrorCode.PDU_ID,
+            )
+        return syntax
+
+    def _changed(self, message: Message) -> Message:
+        """The response after `on_before_send_command_set`."""
+        dataset = to_dataset(message.command_set)
+        self._net.on_before_send_command_set(dataset)
+        return decode(message.presentation_id, from_dataset(dataset, message.has_data_set))
+
+    # --- told: connection and association -------------------------------------------------------------------------
+
+    def connected(self, error: ErrorCode) -> None:
+        """`on_connect`."""
+        if not self._call(self._net.on_connect, error):
+            self._break_off()
+
+    def associate_requested(self, request: AssociateRequest) -> None:
+        """`on_receive_associate_request`, where the application context is DICOM's (PS3.7 A.2.1)."""
+        self._request = LDicomAssociate.from_request(request)
+        if request.application != DICOM_APPLICATION_CONTEXT:
+            self._log.warning("application context %r is not supported; rejected", request.application)
+            reject = RejectResult.PERMANENT, RejectSource.USER, RejectReason.APPLICATION
+            self._call(self._net.send_associate_reject, *reject)
+        elif not self._call(self._net.on_receive_associate_request, self._request.copy()):
+            self._break_off()
+
+    def associate_accepted(self, accept: AssociateAccept) -> None:
+        """`on_receive_associate_accept`."""
+        assert self._request is not None
+        associate = LDicomAssociate.from_accept(accept, self._request)
+        self._establish(associate, own=self._request, peer=associate)
+        if not self._call(self._net.on_receive_associate_accept, associate):
+            self._break_off()
+
+    def associate_rejected(self, reject: AssociateReject) -> None:
+        """`on_receive_associate_reject`."""
+        numbers = RejectResult(reject.result), RejectSource(reject.source), RejectReason(reject.reason)
+        self._log.info("association rejected: result %d, source %d, reason %d", *numbers)
+        self._call(self._net.on_receive_associate_reject, *numbers)
+
+    def release_requested(self) -> None:
+        """`on_receive_release_request`."""
+        if not self._call(self._net.on_receive_release_request):
+            self._call(self._net.send_release_response)
+
+    def release_answered(self) -> None:
+        """`on_receive_release_response`."""
+        self._call(self._net.on_receive_release_response)
+
+    def aborted(self, source: int, reason: int) -> None:
+        """`on_receive_abort`."""
+        self._call(self._net.on_receive_abort, AbortSource(source), AbortReason(reason))
+
+    def ended(self, error: ErrorCode) -> None:
+        """`on_close`, here and on the listening object."""
+        self._finished(error)
+
+    # --- told: PDUs and progress ----------------------------------------------------------------------------------
+
+    def received(self, pdu_type: int, data: bytes) -> None:
+        """`on_receive`."""
+        self._call(self._net.on_receive, ErrorCode.SUCCESS, PduType(pdu_type), data)
+
+    def sent(self, infos: list[SendInfo]) -> None:
+        """`on_send`, and `on_send_ext` where the bytes were kept."""
+        for info in infos:
+            self._call(self._net.on_send, info.error, info.pdu_type, info.length)
+            if info.data:
+                self._call(self._net.on_send_ext, info)
+
+    def progress(self, sent: int, received: int, total: int | None) -> None:
+        """`on_progress_status`, not too often."""
+        now = monotonic()
+        if sent == total or now - self._progress_at >= _PROGRESS_EVERY:
+            self._progress_at = now
+            self._call(self._net.on_progress_status, sent, received, total)
+
+    # --- told: messages -------------------------------------------------------------------------------------------
+
+    def spool(self, message: Message) -> Spool:
+        """Where the data set of `message` goes: memory, then a DICOM file in the temporary folder."""
+        syntax = self._syntaxes[message.presentation_id]
+        return Spool(
+            self._folder,
+            self._limits.memory_data_set,
+            lambda: encode_header(message.sop_class_uid, message.sop_instance_uid, syntax),
+        )
+
+    def message_received(self, message: Message) -> None:
+        """`on_receive_data`, then the message's own hook.
+
+        Raises:
+            LDicomProtocolError: an element of the command set has a malformed value.
+        """
+        row = message.row
+        arguments = message.arguments() if row else []
+        dataset = None
+        if message.body is not None:
+            syntax = self._syntaxes[message.presentation_id]
+            dataset = LDicomDS(message.body, syntax, message.sop_class_uid, message.sop_instance_uid)
+        self._arrived(message)
+        try:
+            if self._wants_data:
+                self._net.on_receive_data(message.presentation_id, to_dataset(message.command_set), dataset)
+            if row is None:
+                self._net.on_receive_unknown(message.presentation_id, to_dataset(message.command_set), dataset)
+                return
+            hook = getattr(self._net, row.hook)
+            if row.has_dataset:
+                hook(message.presentation_id, *arguments, dataset)
+            else:
+                hook(message.presentation_id, *arguments)
+        except Exception:
+            self._log.exception("a hook of %r failed", message)
+            self._fail(message, Status.PROCESSING_FAILURE)
+
+    def message_lost(self, message: Message, error: LDicomDataError) -> None:
+        """The data set of a request could not be kept: out of resources (PS3.4 B.2.3)."""
+        is_composite = message.field < 0x0100
+        self._arrived(message)
+        self._fail(message, Status.REFUSED_OUT_OF_RESOURCES if is_composite else Status.RESOURCE_LIMITATION)
+
+    def _arrived(self, message: Message) -> None:
+        self.command_set = message.command_set
+        if message.expects_response:
+            self._unanswered.add(message.message_id)
+
+    def _fail(self, message: Message, status: Status) -> None:
+        """Answer a request that nobody answered; where no answer is possible, abort."""
+        row = message.row
+        response = row.response if row else None
+        if row is None or response is None:
+            self._break_off()
+        elif message.message_id in self._unanswered:
+            arguments = tuple(message.arguments())
+            self._call(self._net._answer, response, message.presentation_id, row, arguments, status)
+
+    # --- hooks that raise -----------------------------------------------------------------------------------------
+
+    def _call(self, hook: Callable[..., Any], *arguments: Any) -> bool:
+        """Call a hook; False when it raised, which is logged."""
+        try:
+            hook(*arguments)
+        except Exception:
+            self._log.exception("%s failed", getattr(hook, "__name__", hook))
+            return False
+        return True
+
+    def _break_off(self) -> None:
+        try:
+            self.engine.send_abort(Abort(AbortSource.PROVIDER, AbortReason.UNKNOWN))
+        except LDicomError as error:
+            self._log.info("closed after a failed hook: %s", error)
+            self.engine.close_forced()
+
+
+def overrides(net: Hooks, name: str) -> bool:
+    """Whether `net` has a hook of its own, in its class or as an attribute."""
+    return getattr(type(net), name) is not getattr(Hooks, name) or name in vars(net)

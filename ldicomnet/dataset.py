@@ -1,0 +1,426 @@
+"""`LDicomDS`: a data set as it is on the wire, in memory or in a file; decoded by pydicom only when asked.
+
+pydicom is imported inside the functions that need it, so that moving data sets about does not pay for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import errno
+import os
+import shutil
+import struct
+import sys
+import threading
+import uuid
+import zlib
+from array import array
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Self
+
+from .body import Body, FileBody, MemoryBody, file_error
+from .errors import LDicomDataError, LDicomUsageError
+from .message import BY_FIELD, COMMAND_FIELD, DATA_SET_TYPE, Row, encode_elements, from_dataset, to_dataset
+from .part10 import (
+    DEFLATED,
+    EXPLICIT_BIG,
+    EXPLICIT_LITTLE,
+    IMPLICIT_LITTLE,
+    FileMeta,
+    decode_header,
+    encode_header,
+)
+from .status import Command, ErrorCode
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+    Sendable = "LDicomDS | Dataset | str | os.PathLike[str]"
+
+CONVERTIBLE = frozenset((IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED))
+"""Transfer syntaxes between which a data set is converted without loss."""
+_LARGEST_META = 1 << 20
+_FIRST_READ = 4 << 10
+_SWAPPED = {"OW": 2, "OL": 4, "OF": 4, "OD": 8, "OV": 8}
+"""Value representations whose values are bytes to pydicom and words on the wire, with the size of a word."""
+_WORDS = {2: "H", 4: "I", 8: "Q"}
+_LARGEST_INFLATED = 1 << 30
+
+
+class LDicomDS:
+    """An encoded data set and its transfer syntax.
+
+    Made by `load`, `from_dataset` and `init_cs`, and given to hooks. It stays valid for as long as it is held; a
+    temporary file behind it goes when it goes.
+
+    Attributes:
+        transfer_syntax: UID of the transfer syntax of the bytes.
+    """
+
+    def __init__(
+        self, body: Body, transfer_syntax: str, sop_class_uid: str = "", sop_instance_uid: str = ""
+    ) -> None:
+        self._body = body
+        self.transfer_syntax = transfer_syntax
+        self._uids = (sop_class_uid, sop_instance_uid)
+        self._dataset: Dataset | None = None
+        self._decoding = threading.Lock()
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """A DICOM file; reads its file meta information only, and whole data sets never.
+
+        A file without file meta information is read as far as pydicom can tell what it is.
+
+        Raises:
+            LDicomDataError: the file cannot be read, or is not a DICOM file.
+        """
+        path = Path(path)
+        try:
+            meta = _read_meta(path)
+        except OSError as error:
+            raise file_error(error, f"cannot open {path}", ErrorCode.OPEN) from error
+        return cls(FileBody(path, meta.offset), meta.transfer_syntax, meta.sop_class_uid, meta.sop_instance_uid)
+
+    @classmethod
+    def from_dataset(
+        cls, dataset: Dataset, transfer_syntax: str | None = None, *, group_length: bool = False
+    ) -> Self:
+        """Encode a `pydicom.Dataset`.
+
+        Args:
+            dataset: the data set; its elements of groups 0000 and 0002 are left out.
+            transfer_syntax: UID; None for that of its file meta information, else the encoding it was read in, else
+                Implicit VR Little Endian.
+            group_length: whether each group begins with a group length element (retired, PS3.5 7.2).
+
+        Raises:
+            LDicomDataError: it cannot be encoded so; the text says why.
+        """
+        own = _own_syntax(dataset)
+        wanted = str(transfer_syntax or own or IMPLICIT_LITTLE)
+        if own not in (None, wanted) and not {own, wanted} <= CONVERTIBLE:
+            raise _not_convertible(own or "", wanted)
+        encoded = cls(
+            MemoryBody(_encode(dataset, wanted, group_length)),
+            wanted,
+            str(dataset.get("SOPClassUID", "")),
+            str(dataset.get("SOPInstanceUID", "")),
+        )
+        return encoded
+
+    # --- what it is -----------------------------------------------------------------------------------------------
+
+    @property
+    def sop_class_uid(self) -> str:
+        """SOP class UID: of the file meta information or the command set, else of the data set; "" for none."""
+        return self._uids[0] or str(self.dataset.get("SOPClassUID", ""))
+
+    @property
+    def sop_instance_uid(self) -> str:
+        """SOP instance UID: of the file meta information or the command set, else of the data set; "" for none."""
+        return self._uids[1] or str(self.dataset.get("SOPInstanceUID", ""))
+
+    @property
+    def size(self) -> int:
+        """Bytes of the encoded data set."""
+        return self._body.size
+
+    @property
+    def body(self) -> Body:
+        """The encoded data set, as the connection sends it."""
+        return self._body
+
+    def open(self) -> BinaryIO:
+        """A binary file that reads the encoded data set; close it after use."""
+        return self._body.open()
+
+    def read(self) -> bytes:
+        """The encoded data set."""
+        with self.open() as file:
+            return file.read()
+
+    @property
+    def dataset(self) -> Dataset:
+        """The data set, decoded by pydicom on first use, in the caller's thread, and kept.
+
+        Raises:
+            LDicomDataError: it cannot be decoded.
+        """
+        with self._decoding:
+            if self._dataset is None:
+                self._dataset = self._decode()
+            return self._dataset
+
+    def _decode(self) -> Dataset:
+        data = self.read()
+        if not self.transfer_syntax:
+            return to_dataset(data)
+        from pydicom import dcmread
+
+        header = encode_header(*self._uids, self.transfer_syntax)
+        try:
+            if self.transfer_syntax == DEFLATED:
+                _inflate(data)  # only to see that it stays within bounds
+            return dcmread(BytesIO(header + data), force=True)
+        except (Exception, RecursionError) as error:
+            raise LDicomDataError(ErrorCode.FORMAT, f"the data set cannot be decoded: {error}") from error
+
+    # --- files ----------------------------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str], *, durable: bool = True) -> None:
+        """Write a DICOM file whose data set is the same bytes; it appears under its name complete, or not at all.
+
+        Args:
+            path: the file; one of that name is replaced.
+            durable: whether file and folder are flushed to the disk before the method returns.
+
+        Raises:
+            LDicomDataError: it cannot be written; nothing is left behind.
+        """
+        path = Path(path)
+        header = encode_header(self.sop_class_uid, self.sop_instance_uid, self.transfer_syntax)
+        try:
+            with self.open() as source:
+                _write_atomically(path, header, source, durable)
+        except OSError as error:
+            raise file_error(error, f"cannot write {path}", ErrorCode.WRITE) from error
+
+    # --- command sets ---------------------------------------------------------------------------------------------
+
+    @classmethod
+    def init_cs(cls, command: int, request: bool) -> Self:
+        """A command set with the default values of a message, for `LDicomNet.send_data`.
+
+        Args:
+            command: a `Command`, without the bit of responses.
+            request: whether it is the request or the response.
+
+        Raises:
+            LDicomUsageError: there is no such message.
+        """
+        row = BY_FIELD.get(int(command) | (0 if request else Command.RESPONSE))
+        if row is None:
+            raise LDicomUsageError(f"command is {command!r}: PS3.7 has no such {'request' if request else 'response'}")
+        return cls(MemoryBody(_default_command_set(row)), "")
+
+    def get_info_cs(self) -> tuple[Command, bool]:
+        """Of a command set: its `Command`, and whether it is a request.
+
+        Raises:
+            LDicomUsageError: this is not a command set.
+        """
+        field = self.dataset.get("CommandField")
+        if field is None:
+            raise LDicomUsageError("this data set is not a command set: it has no command field (0000,0100)")
+        return Command(int(field) & ~Command.RESPONSE), not int(field) & Command.RESPONSE
+
+    def __repr__(self) -> str:
+        return f"<LDicomDS, {self.size} bytes, transfer syntax {self.transfer_syntax or 'of a command set'}>"
+
+
+# --- sending -----------------------------------------------------------------------------------------------------
+
+
+def to_body(dataset: LDicomDS | Dataset | str | os.PathLike[str], transfer_syntax: str, group_length: bool) -> Body:
+    """The bytes that travel in `transfer_syntax` for whatever a `send_*` was given.
+
+    What is in that transfer syntax already goes as it is. Between the uncompressed ones it is converted; anything else
+    is refused, never changed in silence.
+
+    Raises:
+        LDicomDataError: a file cannot be read, or a data set not be encoded.
+        LDicomUsageError: the transfer syntax of the data set was not negotiated and cannot be had without loss.
+    """
+    if isinstance(dataset, (str, os.PathLike)):
+        dataset = LDicomDS.load(dataset)
+    if isinstance(dataset, LDicomDS):
+        if dataset.transfer_syntax == transfer_syntax:
+            return dataset.body
+        if not {dataset.transfer_syntax, transfer_syntax} <= CONVERTIBLE:
+            raise _not_convertible(dataset.transfer_syntax, transfer_syntax)
+        dataset = dataset.dataset
+    if not hasattr(dataset, "file_meta") and not hasattr(dataset, "get_item"):
+        raise LDicomUsageError(
+            f"dataset is {type(dataset).__name__}: an LDicomDS, a pydicom.Dataset, a path or None is wanted"
+        )
+    return LDicomDS.from_dataset(dataset, transfer_syntax, group_length=group_length).body
+
+
+def to_command_set(command_set: LDicomDS | Dataset, has_data_set: bool) -> bytes:
+    """The encoded command set for `send_data`."""
+    return from_dataset(command_set.dataset if isinstance(command_set, LDicomDS) else command_set, has_data_set)
+
+
+def _not_convertible(own: str, wanted: str) -> LDicomUsageError:
+    return LDicomUsageError(
+        f"dataset is in transfer syntax {own or 'unknown'}, the presentation context has {wanted}: "
+        "not the same, and not to be had without loss (PS3.5 Section 10)",
+        ErrorCode.TRANSFER_SYNTAX_NOT_SUPPORTED,
+    )
+
+
+def _default_command_set(row: Row) -> bytes:
+    """Numbers 0 and texts empty; data set type by whether the message may carry one."""
+    empty = {"US": b"\0\0"}
+    elements = {
+        parameter.element: empty.get(parameter.vr, b"") for parameter in row.parameters if not parameter.optional
+    }
+    elements[COMMAND_FIELD] = row.field.to_bytes(2, "little")
+    elements[DATA_SET_TYPE] = b"\1\0" if row.has_dataset else b"\1\1"
+    return encode_elements(elements)
+
+
+# --- encoding and decoding ---------------------------------------------------------------------------------------
+
+
+def _own_syntax(dataset: Dataset) -> str | None:
+    """The transfer syntax a data set says it has, or was read in; None for one made by hand."""
+    meta = getattr(dataset, "file_meta", None)
+    if meta is not None and meta.get("TransferSyntaxUID"):
+        return str(meta.TransferSyntaxUID)
+    implicit, little = dataset.original_encoding
+    if implicit is None or little is None:
+        return None
+    return IMPLICIT_LITTLE if implicit else EXPLICIT_LITTLE if little else EXPLICIT_BIG
+
+
+def _encode(dataset: Dataset, transfer_syntax: str, group_length: bool) -> bytes:
+    """Encode by pydicom; words are swapped here where the byte order changes, which pydicom leaves to its callers."""
+    implicit, little = transfer_syntax == IMPLICIT_LITTLE, transfer_syntax != EXPLICIT_BIG
+    try:
+        kept = dataset[0x00040000:]
+        if dataset.original_encoding not in ((None, None), (implicit, little)):
+            kept = _decoded(kept, swap=dataset.original_encoding[1] != little)
+        if group_length:
+            data = b"".join(_encode_group(kept, group, implicit, little) for group in _groups(kept))
+        else:
+            data = _encode_plain(kept, implicit, little)
+    except (Exception, RecursionError) as error:
+        raise LDicomDataError(ErrorCode.CONVERSION, f"the data set cannot be encoded: {error}") from error
+    return _deflate(data) if transfer_syntax == DEFLATED else data
+
+
+def _encode_plain(dataset: Dataset, implicit: bool, little: bool) -> bytes:
+    from pydicom.filebase import DicomBytesIO
+    from pydicom.filewriter import write_dataset
+
+    stream = DicomBytesIO()
+    stream.is_implicit_VR, stream.is_little_endian = implicit, little
+    write_dataset(stream, dataset)
+    return stream.getvalue()
+
+
+def _groups(dataset: Dataset) -> list[int]:
+    return sorted({tag.group for tag in dataset.keys()})  # noqa: SIM118 - iterating decodes every element
+
+
+def _encode_group(dataset: Dataset, group: int, implicit: bool, little: bool) -> bytes:
+    """The elements of one group behind their group length."""
+    data = _encode_plain(dataset.group_dataset(group), implicit, little)
+    order = "<" if little else ">"
+    if implicit:
+        return struct.pack(order + "HHII", group, 0, 4, len(data)) + data
+    return struct.pack(order + "HH2sHI", group, 0, b"UL", 4, len(data)) + data
+
+
+def _decoded(dataset: Dataset, swap: bool) -> Dataset:
+    """A copy with every value decoded, so that all can be encoded otherwise; with `swap`, the bytes of words in the
+    other order (PS3.5 Section 7.3)."""
+    decoded = copy.deepcopy(dataset)
+    for element in decoded.iterall():
+        size = _SWAPPED.get(element.VR)
+        if swap and size and isinstance(element.value, bytes | bytearray):
+            words = array(_WORDS[size], bytes(element.value))
+            words.byteswap()
+            element.value = words.tobytes()
+    return decoded
+
+
+def _deflate(data: bytes) -> bytes:
+    """PS3.5 Annex A.5: RFC 1951, padded to an even length."""
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    packed = packer.compress(data) + packer.flush()
+    return packed + b"\0" * (len(packed) & 1)
+
+
+def _inflate(data: bytes) -> bytes:
+    plain = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, _LARGEST_INFLATED + 1)
+    if len(plain) > _LARGEST_INFLATED:
+        raise LDicomDataError(ErrorCode.MEMORY, f"the data set inflates to more than {_LARGEST_INFLATED} bytes")
+    return plain
+
+
+# --- files -------------------------------------------------------------------------------------------------------
+
+
+def _read_meta(path: Path) -> FileMeta:
+    with path.open("rb") as file:
+        data = file.read(_FIRST_READ)
+        while True:
+            try:
+                meta = decode_header(data)
+                break
+            except LDicomDataError as error:
+                more = file.read(len(data)) if error.code == ErrorCode.END and len(data) < _LARGEST_META else b""
+                if not more and error.code == ErrorCode.FORMAT:
+                    return _guess_meta(path)
+                if not more:
+                    raise LDicomDataError(error.code, f"{path}: {error}") from error
+                data += more
+    if not meta.transfer_syntax:
+        return _guess_meta(path)
+    return meta
+
+
+def _guess_meta(path: Path) -> FileMeta:
+    """For a file without file meta information, or without transfer syntax in it: what pydicom makes of it."""
+    from pydicom import dcmread
+    from pydicom.filereader import read_preamble
+
+    try:
+        dataset = dcmread(path, force=True, specific_tags=["SOPClassUID", "SOPInstanceUID"], stop_before_pixels=True)
+        with path.open("rb") as file:
+            has_preamble = read_preamble(file, force=True) is not None
+        syntax = _own_syntax(dataset)
+        uids = str(dataset.get("SOPClassUID", "")), str(dataset.get("SOPInstanceUID", ""))
+    except (Exception, RecursionError) as error:
+        raise LDicomDataError(ErrorCode.FORMAT, f"{path} is not a DICOM file: {error}") from error
+    if syntax is None or not all(uids) or dataset.file_meta:
+        raise LDicomDataError(ErrorCode.FORMAT, f"{path} is not a DICOM file (PS3.10 Section 7.1)")
+    return FileMeta(*uids, syntax, 132 if has_preamble else 0)
+
+
+def _write_atomically(path: Path, header: bytes, source: BinaryIO, durable: bool) -> None:
+    """Temporary file in the same folder, flush, rename, flush of the folder: in this order."""
+    temporary = path.parent / f".{uuid.uuid4().hex}.part"
+    try:
+        with temporary.open("xb") as target:
+            target.write(header)
+            shutil.copyfileobj(source, target, 1 << 20)
+            if durable:
+                target.flush()
+                os.fsync(target.fileno())
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    if durable:
+        _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Flush a folder's entries; Windows has no way to."""
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that has no folders to flush
+            raise
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,660 @@
+"""One connection at work: the reader thread, the two locks, the deadlines; does what the upper layer machine says.
+
+Turns the effects of `upper_layer` into bytes, deadlines and calls, and what the reader finds into events. Knows no
+`LDicomNet`: whom it calls is a `Calls`. Lock order: write, then state; neither is held while a user's method runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Iterator, MutableMapping
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Protocol
+
+from .body import Body, Spool
+from .errors import LDicomDataError, LDicomError, LDicomProtocolError, LDicomTimeoutError, LDicomUsageError
+from .inbound import Inbound
+from .message import Message
+from .outbound import Buffer, batches
+from .outbox import Outbox, SendInfo
+from .pdu import (
+    Abort,
+    AssociateAccept,
+    AssociateReject,
+    AssociateRequest,
+    Pdu,
+    ReleaseRequest,
+    ReleaseResponse,
+    decode_content,
+)
+from .status import AbortReason, AbortSource, ErrorCode, PduType, RejectReason, RejectResult, RejectSource
+from .timing import NEVER, Limits, Timeouts, deadline
+from .transport import Transport
+from .upper_layer import Action, Effect, Event, State, UpperLayer
+
+_EVENTS = {
+    PduType.ASSOCIATE_REQUEST: Event.ASSOCIATE_RQ_PDU,
+    PduType.ASSOCIATE_ACCEPT: Event.ASSOCIATE_AC_PDU,
+    PduType.ASSOCIATE_REJECT: Event.ASSOCIATE_RJ_PDU,
+    PduType.RELEASE_REQUEST: Event.RELEASE_RQ_PDU,
+    PduType.RELEASE_RESPONSE: Event.RELEASE_RP_PDU,
+    PduType.ABORT: Event.ABORT_PDU,
+}
+_SENDS_DATA = (State.STA6, State.STA8)
+_BOUND = 5.0
+"""Seconds that the reader waits for other senders where no time is set."""
+_DATA_FLOOR = 64 << 10
+"""Bytes per second below which a P-DATA-TF that streams is given up."""
+
+
+def log_of(name: str, number: int) -> logging.LoggerAdapter[logging.Logger]:
+    """A logger under `ldicomnet` whose records carry the association's number."""
+    return _Numbered(logging.getLogger(name), {"association": number})
+
+
+class _Numbered(logging.LoggerAdapter[logging.Logger]):
+    def process(self, msg: object, kwargs: MutableMapping[str, Any]) -> tuple[str, MutableMapping[str, Any]]:
+        number = self.extra["association"] if self.extra else 0
+        kwargs["extra"] = {"association": number}
+        return f"[{number}] {msg}", kwargs
+
+
+class Calls(Protocol):
+    """Whom the engine calls; all on the reader thread, but `sent` and `progress` on the thread that sends."""
+
+    def connected(self, error: ErrorCode) -> None:
+        """The connection that was asked for stands, or could not be made."""
+
+    def associate_requested(self, request: AssociateRequest) -> None:
+        """A-ASSOCIATE indication."""
+
+    def associate_accepted(self, accept: AssociateAccept) -> None:
+        """A-ASSOCIATE confirmation, accepted."""
+
+    def associate_rejected(self, reject: AssociateReject) -> None:
+        """A-ASSOCIATE confirmation, rejected."""
+
+    def release_requested(self) -> None:
+        """A-RELEASE indication."""
+
+    def release_answered(self) -> None:
+        """A-RELEASE confirmation."""
+
+    def aborted(self, source: int, reason: int) -> None:
+        """A-ABORT or A-P-ABORT indication."""
+
+    def message_received(self, message: Message) -> None:
+        """P-DATA indication of a whole message."""
+
+    def message_lost(self, message: Message, error: LDicomDataError) -> None:
+        """A message whose data set could not be kept."""
+
+    def spool(self, message: Message) -> Spool:
+        """The sink for a data set that begins."""
+        ...
+
+    def sent(self, records: list[SendInfo]) -> None:
+        """These PDUs left, or did not."""
+
+    def progress(self, sent: int, received: int, total: int | None) -> None:
+        """Bytes of the message that is being sent or received."""
+
+    def ended(self, error: ErrorCode) -> None:
+        """The connection is over; the last call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wants:
+    """The calls that are not paid for unless someone wants them."""
+
+    received: Callable[[int, bytes], None] | None = None
+    """Every received PDU, before anything is made of it."""
+    sent: bool = False
+    sent_bytes: bool = False
+    progress: bool = False
+
+
+class Engine:
+    """Runs one connection; made by `LDicomNet` for each.
+
+    Args:
+        calls: who is called.
+        transport: the connection, open or to be opened.
+        requestor: whether this side makes the connection.
+        timeouts: how long each wait may take.
+        limits: how much the peer may make us hold.
+        wants: which of the calls that are not paid for otherwise are wanted.
+        number: the association's number in the log.
+    """
+
+    def __init__(
+        self,
+        calls: Calls,
+        transport: Transport,
+        requestor: bool,
+        timeouts: Timeouts,
+        limits: Limits,
+        wants: Wants,
+        number: int,
+    ) -> None:
+        self._calls = calls
+        self._transport = transport
+        self._requestor = requestor
+        self._timeouts = timeouts
+        self._limits = limits
+        self._log = log_of("ldicomnet.engine", number)
+        self._wants = wants
+        self._inbound = Inbound(self, limits)
+        self._inbound.raw = wants.received
+        told = calls.sent if wants.sent or wants.sent_bytes else None
+        self._outbox = Outbox(transport, timeouts, limits, told, wants.sent_bytes, self._answer_failed)
+        self._machine = UpperLayer(requestor)
+        self._state_lock = threading.Lock()
+        self._peer_maximum = 0
+        self._artim = NEVER
+        self._answer_by = NEVER
+        self._pdu_by = NEVER
+        self._awaited: dict[int, float] = {}  # message IDs of requests that await a response, with their deadlines
+        self._ending: ErrorCode | None = None  # why the connection ends, once that is known
+        self._abort_reason: int = AbortReason.UNEXPECTED
+        self._connected = False
+        self._sending_message = False
+        self._interrupted = False  # an abort waits for the message that is being sent
+        self._over = False
+        self._done = threading.Event()
+        self._reader = 0
+        self._thread = threading.Thread(target=self._run, name=f"ldicomnet-{number}", daemon=True)
+
+    # --- what the face asks ---------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin: the reader thread makes the connection, or awaits the association request on an accepted one."""
+        self._react(Event.ASSOCIATE_REQUEST if self._requestor else Event.TRANSPORT_INDICATION)
+        self._thread.start()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the transport connection stands."""
+        return self._connected and not self._over
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the last call was made."""
+        return self._over
+
+    @property
+    def is_associated(self) -> bool:
+        """Whether an association is established and not being released."""
+        return self._machine.state == State.STA6
+
+    @property
+    def queued(self) -> int:
+        """Bytes that hooks have sent and that wait for another thread's send."""
+        return self._outbox.queued
+
+    @property
+    def is_reader(self) -> bool:
+        """Whether the caller is this connection's reader thread."""
+        return threading.get_ident() == self._reader
+
+    @property
+    def transport(self) -> Transport:
+        """The connection below."""
+        return self._transport
+
+    def establish(self, contexts: frozenset[int], receive_maximum: int, send_maximum: int) -> None:
+        """The association's accepted contexts and the maximum PDU lengths of both sides; before it begins."""
+        self._peer_maximum = send_maximum
+        self._inbound.establish(contexts, receive_maximum)
+
+    def check_associated(self) -> None:
+        """Raise unless messages may be sent.
+
+        Raises:
+            LDicomUsageError: there is no association.
+        """
+        if self._machine.state not in _SENDS_DATA:
+            raise LDicomUsageError("there is no association to send on", ErrorCode.NET_INVALID)
+
+    def send_pdu(self, event: Event, pdu: Pdu) -> None:
+        """Send the PDU of a local primitive.
+
+        Raises:
+            LDicomUsageError: the primitive is not possible in this state.
+            LDicomTransportError: it could not be sent.
+        """
+        data = pdu.encode()
+        self._outbox.submit(lambda: self._send_primitive(event, data), len(data), self.is_reader)
+
+    def send_abort(self, abort: Abort) -> None:
+        """Send A-ABORT; a message that is being sent breaks off at the end of a PDU.
+
+        Raises:
+            LDicomUsageError: there is no association to abort.
+            LDicomTransportError: it could not be sent; the connection is closed all the same.
+        """
+        if self._machine.state in (State.STA1, State.STA2, State.STA13):
+            self._react(Event.ABORT_REQUEST)
+        self._interrupted = True
+        if self._ending is None:
+            self._ending = ErrorCode.SUCCESS
+        if not self._outbox.acquire(self._timeouts.shutdown or _BOUND):
+            self._transport.close()
+            return
+        try:
+            self._send_primitive(Event.ABORT_REQUEST, abort.encode())
+        finally:
+            self._outbox.release()
+
+    def send_message(self, message: Message, body: Body | None) -> None:
+        """Send a whole message; other threads' PDUs come before or after it, never within.
+
+        Raises:
+            LDicomUsageError: there is no association.
+            LDicomDataError: the body could not be read; if that was in its middle, the association was aborted.
+            LDicomTransportError: it could not be sent.
+        """
+        size = len(message.command_set) + (body.size if body else 0)
+        self._outbox.submit(lambda: self._send_message(message, body), size, self.is_reader)
+
+    def close(self) -> None:
+        """End the connection: sends that are under way may finish first, for a bounded time."""
+        if self.is_reader:
+            self.close_forced()
+            return
+        seconds = self._timeouts.shutdown or _BOUND
+        may_write = self._outbox.acquire(seconds)
+        self.close_forced()
+        if may_write:
+            self._outbox.release()
+        self._done.wait(seconds)
+
+    def close_forced(self) -> None:
+        """End the connection at once; waits for nothing and takes no lock."""
+        if self._ending is None:
+            self._ending = ErrorCode.SUCCESS
+        self._inbound.stopped = True
+        self._transport.close()
+
+    # --- the reader thread ----------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        self._reader = threading.get_ident()
+        try:
+            if self._open():
+                self._read()
+        except LDicomError as error:
+            self._lose(error)
+        except Exception:
+            self._log.exception("the reader failed")
+            self._ending = ErrorCode.NET_FAILURE
+        finally:
+            self._finish()
+
+    def _open(self) -> bool:
+        """AE-1 or AE-5; True when there is something to read."""
+        if not self._requestor:
+            self._connected = True
+            self._start_artim()
+            return True
+        try:
+            self._transport.open(self._timeouts.connect)
+        except LDicomError as error:
+            self._log.info("%s", error)
+            self._over = True
+            self._calls.connected(error.code)
+            return False
+        self._connected = True
+        self._calls.connected(ErrorCode.SUCCESS)
+        return True
+
+    def _read(self) -> None:
+        inbound = self._inbound
+        while self._machine.state != State.STA1 and not inbound.stopped:
+            count = self._receive(inbound.room())
+            if not count:
+                self._closed_by_peer()
+                return
+            inbound.received(count)
+            if self._wants.progress and inbound.is_inside_message:
+                self._calls.progress(0, inbound.bytes_of_message, None)
+
+    def _receive(self, view: memoryview) -> int:
+        """Bytes read into `view`; 0 at the end. Whatever deadline comes first is kept."""
+        inside_pdu = self._inbound.is_inside_pdu
+        if not inside_pdu:
+            self._pdu_by = NEVER
+        elif self._pdu_by == NEVER and self._timeouts.pdu is not None:
+            self._pdu_by = deadline(self._timeouts.pdu + self._inbound.pdu_left / _DATA_FLOOR)
+        unfinished = inside_pdu or self._inbound.is_inside_message
+        while True:
+            self._transport.set_timeout(self._wait())
+            try:
+                return self._transport.read_into(view, unfinished)
+            except LDicomTimeoutError:
+                if self._expire():
+                    return 0
+                self._inbound.rest()
+                if not inside_pdu:
+                    view = self._inbound.room()
+
+    def _wait(self) -> float | None:
+        """How long the next read may block: until the first deadline, and never so long that one which another
+        thread starts meanwhile could be missed. So nothing needs to wake the reader."""
+        due = min(self._artim, self._answer_by, self._pdu_by, self._first_awaited()[1])
+        longest = self._timeouts.idle_wait()
+        if due == NEVER:
+            return longest
+        left = max(0.001, due - monotonic())
+        return left if longest is None else min(left, longest)
+
+    def _first_awaited(self) -> tuple[int, float]:
+        """Message ID and deadline of the response that is due first."""
+        if not self._awaited:
+            return 0, NEVER
+        with self._state_lock:
+            return min(self._awaited.items(), key=lambda item: item[1], default=(0, NEVER))
+
+    def _expire(self) -> bool:
+        """Act on the deadlines that have passed; True when the connection is over."""
+        now = monotonic()
+        awaited = self._first_awaited()
+        if self._artim <= now:
+            self._expire_artim()
+            return True
+        if self._answer_by <= now:
+            return self._give_up("no answer to the association or release request in time")
+        if awaited[1] <= now:
+            return self._give_up(f"no response to message {awaited[0]} in time")
+        if self._pdu_by <= now:
+            return self._give_up("a PDU that has begun did not end in time")
+        return False
+
+    def _expire_artim(self) -> None:
+        """AA-2."""
+        if self._machine.state == State.STA2:
+            self._ending = ErrorCode.NET_TIME_OUT
+            self._log.warning("no association request within %s seconds; closed", self._timeouts.artim)
+        self._perform(self._react(Event.ARTIM_EXPIRED), None)
+
+    def _give_up(self, why: str) -> bool:
+        """A deadline of ours, which PS3.8 does not know: abort, and do not wait for the peer to close."""
+        self._ending = ErrorCode.NET_TIME_OUT
+        self._log.warning("%s; aborted", why)
+        with contextlib.suppress(LDicomUsageError):  # no association yet, or none any more
+            self._perform(self._react(Event.ABORT_REQUEST), None)
+        return True
+
+    def _closed_by_peer(self) -> None:
+        state = self._machine.state
+        if self._ending is None:
+            expected = state in (State.STA1, State.STA2, State.STA13)
+            self._ending = ErrorCode.SUCCESS if expected else ErrorCode.NET_CONNECTION_ABORTED
+            if not expected:
+                self._log.warning("the peer closed the connection within an association (%s)", state.name)
+        if state != State.STA1:
+            self._react(Event.TRANSPORT_CLOSED)
+
+    def _lose(self, error: LDicomError) -> None:
+        """The connection broke."""
+        if self._ending is None:
+            self._ending = error.code
+            if self._machine.state != State.STA13:
+                self._log.warning("%s", error)
+
+    def _finish(self) -> None:
+        """The end of the reader thread: nothing is left behind, then the last call."""
+        self._transport.close()
+        self._inbound.discard()
+        with self._state_lock:
+            self._machine.state = State.STA1
+        self._outbox.discard()
+        if self._outbox.acquire(self._timeouts.shutdown or _BOUND):
+            self._outbox.release()
+        self._transport.dispose()
+        self._over = True
+        ending = self._ending or ErrorCode.SUCCESS
+        try:
+            if self._connected:
+                self._log.info("connection with %s port %s ended: %s", *self._transport.peer, ending.name)
+                self._calls.ended(ending)
+        finally:
+            self._done.set()
+
+    # --- what the reader finds: Inbound's Events ------------------------------------------------------------------
+
+    def data_pdu(self) -> bool:
+        """A P-DATA-TF begins: DT-2 and AR-6 take it."""
+        action = self._react(Event.P_DATA_PDU, by_peer=True)
+        if Effect.INDICATE in action.effects:
+            return True
+        self._unexpected(action, PduType.DATA_TRANSFER)
+        return False
+
+    def control_pdu(self, pdu_type: int, content: bytes) -> None:
+        """One of the other six PDUs."""
+        try:
+            pdu = decode_content(pdu_type, content)
+        except LDicomProtocolError as error:
+            self.invalid(error)
+            return
+        acceptable = not isinstance(pdu, AssociateRequest) or bool(pdu.version & 1)
+        action = self._react(_EVENTS[PduType(pdu_type)], acceptable, by_peer=True)
+        if Effect.INDICATE in action.effects:
+            self._answer_by = NEVER
+            self._perform(action, pdu)
+        else:
+            self._unexpected(action, pdu.pdu_type)
+
+    def invalid(self, error: LDicomProtocolError) -> None:
+        """Event 19."""
+        state = self._machine.state
+        self._abort_reason = error.reason
+        if self._ending is None:
+            self._ending = error.code
+        if state != State.STA13:
+            self._log.warning("the peer sent an invalid PDU in %s: %s", state.name, error)
+        self._perform(self._react(Event.INVALID_PDU, by_peer=True), None)
+
+    def _unexpected(self, action: Action, pdu_type: PduType) -> None:
+        """A PDU that this state does not allow, or that it ignores."""
+        self._abort_reason = AbortReason.UNEXPECTED
+        if Effect.SEND_ABORT in action.effects and self._ending is None:
+            self._ending = ErrorCode.PDU_TYPE
+            self._log.warning("the peer sent an unexpected %s PDU; aborted", pdu_type.name)
+        self._perform(action, None)
+
+    def spool(self, message: Message) -> Spool:
+        """The sink for a data set."""
+        return self._calls.spool(message)
+
+    def message(self, message: Message) -> None:
+        """A whole message: a response renews or ends the wait for it."""
+        self._settle(message)
+        try:
+            self._calls.message_received(message)
+        except LDicomProtocolError as error:
+            self.invalid(error)
+
+    def message_lost(self, message: Message, error: LDicomDataError) -> None:
+        """A message without its data set."""
+        self._settle(message)
+        self._log.error("%s: %s", message, error)
+        self._calls.message_lost(message, error)
+
+    def _settle(self, message: Message) -> None:
+        if not message.is_response:
+            return
+        with self._state_lock:
+            if self._awaited.pop(message.message_id, None) is not None and not message.is_final:
+                self._awaited[message.message_id] = deadline(self._timeouts.dimse)
+
+    # --- effects --------------------------------------------------------------------------------------------------
+
+    def _react(self, event: Event, acceptable: bool = True, by_peer: bool = False) -> Action:
+        """One step of the machine, under the state lock. A peer's event that cannot happen closes the connection."""
+        with self._state_lock:
+            try:
+                return self._machine.react(event, acceptable)
+            except LDicomUsageError:
+                if not by_peer:
+                    raise
+        raise LDicomProtocolError(
+            f"the peer sent a PDU before the association was requested ({event.name})", AbortReason.UNEXPECTED
+        )
+
+    def _perform(self, action: Action, pdu: Pdu | None) -> None:
+        """Do what the machine says, in its order."""
+        for effect in action.effects:
+            _EFFECTS[effect](self, action, pdu)
+
+    def _indicate(self, _action: Action, pdu: Pdu | None) -> None:
+        calls = self._calls
+        match pdu:
+            case AssociateRequest():
+                calls.associate_requested(pdu)
+            case AssociateAccept():
+                calls.associate_accepted(pdu)
+            case AssociateReject():
+                calls.associate_rejected(pdu)
+            case ReleaseRequest():
+                calls.release_requested()
+            case ReleaseResponse():
+                calls.release_answered()
+            case Abort(source, reason):
+                if self._ending is None:
+                    self._ending = ErrorCode.NET_CONNECTION_ABORTED
+                self._log.warning("the peer aborted: source %d, reason %d", source, reason)
+                calls.aborted(source, reason)
+
+    def _indicate_abort(self, _action: Action, _pdu: Pdu | None) -> None:
+        self._calls.aborted(AbortSource.PROVIDER, self._abort_reason)
+
+    def _start_artim(self, _action: Action | None = None, _pdu: Pdu | None = None) -> None:
+        self._artim = deadline(self._timeouts.artim)
+
+    def _stop_artim(self, _action: Action, _pdu: Pdu | None) -> None:
+        self._artim = NEVER
+
+    def _close_transport(self, _action: Action, _pdu: Pdu | None) -> None:
+        self._inbound.stopped = True
+        self._transport.close()
+
+    def _send_reject(self, _action: Action, _pdu: Pdu | None) -> None:
+        """AE-6, not acceptable: the protocol version is not ours."""
+        self._ending = ErrorCode.NET_VERSION_NOT_SUPPORTED
+        self._log.warning("the peer's protocol version is not supported; rejected")
+        reject = AssociateReject(RejectResult.PERMANENT, RejectSource.PROVIDER1, RejectReason.VERSION)
+        self._write_own(reject)
+
+    def _send_abort(self, action: Action, _pdu: Pdu | None) -> None:
+        """AA-1 is the user's abort, AA-7 and AA-8 are the provider's (PS3.8 9.3.8)."""
+        if action.name == "AA-1":
+            self._write_own(Abort(AbortSource.USER, AbortReason.UNKNOWN))
+        else:
+            self._write_own(Abort(AbortSource.PROVIDER, self._abort_reason))
+
+    def _write_own(self, pdu: Abort | AssociateReject) -> None:
+        """A PDU that the machine makes the reader send: waits for other senders a bounded time, then just closes."""
+        if not self._outbox.acquire(self._timeouts.shutdown or _BOUND):
+            self._transport.close()
+            return
+        try:
+            self._outbox.write([pdu.encode()])
+        except LDicomError as error:
+            self._log.info("%s could not be sent: %s", pdu.pdu_type.name, error)
+            self._transport.close()
+        finally:
+            self._outbox.release()
+
+    # --- sending --------------------------------------------------------------------------------------------------
+
+    def _answer_failed(self, error: LDicomError) -> None:
+        self._log.warning("an answer could not be sent: %s", error)
+
+    def _send_primitive(self, event: Event, data: bytes) -> None:
+        """The PDU of a local primitive, and what the machine asks besides."""
+        action = self._react(event)
+        self._answer_by = deadline(self._answer_time(event))
+        if Effect.START_ARTIM in action.effects:
+            self._start_artim()
+        if Effect.SEND in action.effects or Effect.SEND_ABORT in action.effects:
+            self._write([data])
+        if Effect.CLOSE in action.effects:
+            self._transport.close()
+
+    def _answer_time(self, event: Event) -> float | None:
+        """Seconds that the peer has to answer."""
+        if event == Event.TRANSPORT_CONFIRM:
+            return self._timeouts.association
+        return self._timeouts.release if event == Event.RELEASE_REQUEST else None
+
+    def _send_message(self, message: Message, body: Body | None) -> None:
+        if self._sending_message:
+            raise LDicomUsageError("a message is being sent by this very call (PS3.8 E.1)", ErrorCode.NET_IN_PROGRESS)
+        self._react(Event.P_DATA_REQUEST)
+        if message.expects_response:
+            self._await(message.message_id, NEVER, begin=True)
+        self._sending_message = True
+        try:
+            self._send_batches(message, body)
+        except LDicomError:
+            with self._state_lock:
+                self._awaited.pop(message.message_id, None)
+            raise
+        finally:
+            self._sending_message = False
+        if message.expects_response:
+            self._await(message.message_id, deadline(self._timeouts.dimse))
+
+    def _send_batches(self, message: Message, body: Body | None) -> None:
+        total = body.size if body else 0
+        sent = -len(message.command_set)
+        unsent = batches(message, body, self._peer_maximum)
+        while batch := self._next_batch(unsent, begun=sent >= 0):
+            if self._interrupted or self._machine.state not in _SENDS_DATA:
+                raise LDicomUsageError("the association ended while the message was sent", ErrorCode.NET_INVALID)
+            sent += sum(map(len, batch[1::2]))
+            self._write(batch)
+            if self._wants.progress and body is not None:
+                self._calls.progress(sent, 0, total)
+
+    def _next_batch(self, unsent: Iterator[list[Buffer]], begun: bool) -> list[Buffer] | None:
+        """The next part of a message. Where its body breaks off in the middle, nothing but an abort can follow."""
+        try:
+            return next(unsent, None)
+        except LDicomDataError as error:
+            if begun:
+                self._ending = error.code
+                self._send_primitive(Event.ABORT_REQUEST, Abort(AbortSource.USER, AbortReason.UNKNOWN).encode())
+            raise
+
+    def _await(self, message_id: int, until: float, begin: bool = False) -> None:
+        """Await a response; one that has come before its request was wholly sent is awaited no more."""
+        with self._state_lock:
+            if begin or self._awaited.pop(message_id, None) is not None:
+                self._awaited[message_id] = until
+
+    def _write(self, buffers: list[Buffer]) -> None:
+        """Write, or end the connection: what is half written cannot be mended."""
+        try:
+            self._outbox.write(buffers)
+        except LDicomError as error:
+            if self._ending is None:
+                self._ending = error.code
+            self._transport.close()
+            raise
+
+
+_EFFECTS: dict[Effect, Callable[[Engine, Action, Pdu | None], None]] = {
+    Effect.SEND_REJECT: Engine._send_reject,
+    Effect.SEND_ABORT: Engine._send_abort,
+    Effect.INDICATE: Engine._indicate,
+    Effect.INDICATE_ABORT: Engine._indicate_abort,
+    Effect.START_ARTIM: Engine._start_artim,
+    Effect.STOP_ARTIM: Engine._stop_artim,
+    Effect.CLOSE: Engine._close_transport,
+}

@@ -1,0 +1,63 @@
+"""The exceptions of the library, by whose fault it is; knows only the error codes.
+
+Methods raise these; hooks are told the `code`. `OSError` never leaves the library: the transport translates it.
+"""
+
+from __future__ import annotations
+
+from .status import AbortReason, ErrorCode
+
+
+class LDicomError(Exception):
+    """Base of all errors of the library.
+
+    Attributes:
+        code: the `ErrorCode`, in the numbering of the original library.
+    """
+
+    def __init__(self, code: ErrorCode, text: str) -> None:
+        super().__init__(f"{text} [{code.name}]")
+        self.code = code
+
+
+class LDicomUsageError(LDicomError, ValueError):
+    """The caller's fault: a wrong argument, or a call that the state of the connection does not allow."""
+
+    def __init__(self, text: str, code: ErrorCode = ErrorCode.PARAMETER) -> None:
+        super().__init__(code, text)
+
+
+class LDicomProtocolError(LDicomError):
+    """The peer's fault: bytes that PS3.7 or PS3.8 do not allow.
+
+    Attributes:
+        reason: the `AbortReason` to give to the peer, PS3.8 Section 9.3.8.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        reason: AbortReason = AbortReason.INVALID_PARAM,
+        code: ErrorCode = ErrorCode.FORMAT,
+    ) -> None:
+        super().__init__(code, text)
+        self.reason = reason
+
+
+class LDicomTransportError(LDicomError):
+    """The network's fault: the connection could not be made, or broke."""
+
+
+class LDicomTimeoutError(LDicomTransportError):
+    """A deadline passed; the text names which."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(ErrorCode.NET_TIME_OUT, text)
+
+
+class LDicomDataError(LDicomError):
+    """The data's fault: a file or data set that cannot be read, decoded, converted or written."""
+
+
+class LDicomSecurityError(LDicomError):
+    """A security layer could not be set up, or refused the peer."""

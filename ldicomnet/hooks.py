@@ -1,0 +1,149 @@
+"""The hooks of connection and association: methods to override, with what each means and on which thread it runs.
+
+The hooks of the 23 messages are in `services`. Knows no engine: what a default does, it does with public methods.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Self
+
+from .associate import LDicomAssociate
+from .dataset import LDicomDS
+from .outbox import SendInfo
+from .services import Services
+from .status import (
+    AbortReason,
+    AbortSource,
+    Command,
+    ErrorCode,
+    PduType,
+    RejectReason,
+    RejectResult,
+    RejectSource,
+    Status,
+)
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+
+class Hooks(Services):
+    """What `LDicomNet` calls; override what you need.
+
+    Unless said otherwise a hook runs on the reader thread of its connection, no lock is held while it runs, and it may
+    call any method. A slow hook stops the reading of its connection, and TCP then stops the peer. An exception in a
+    hook is logged and answered (status 0110H, or an abort where no answer is possible); it ends no thread.
+
+    Order: of every PDU `on_receive` comes first; of a DIMSE message then `on_receive_data`, then its own hook.
+    """
+
+    # --- the connection -------------------------------------------------------------------------------------------
+
+    def on_connect(self, error: ErrorCode) -> None:
+        """The connection that `connect` asked for stands (0), or could not be made.
+
+        The next step is `send_associate_request`.
+        """
+
+    def on_accept(self, error: ErrorCode) -> None:
+        """On a listening object: a connection request has arrived. Runs on the accept thread.
+
+        The default gives it to a new object: `self.accept(self.create_client())`. A request that is not accepted stays
+        at the head of the queue, and the next `accept` gets it; to refuse one, accept and close it.
+        """
+        if error == ErrorCode.SUCCESS:
+            self.accept(self.create_client())
+
+    @abstractmethod
+    def accept(self, net: Self) -> ErrorCode:
+        """Give the oldest waiting request to `net`."""
+
+    @abstractmethod
+    def create_client(self) -> Self:
+        """The object for an accepted connection."""
+
+    def on_close(self, error: ErrorCode, net: Self) -> None:
+        """The connection `net` has ended: 0 after a release, an abort of our own or `close`, else why.
+
+        Called once for each connection: on the connection itself, then on its listening object.
+        """
+
+    def on_receive(self, error: ErrorCode, pdu_type: PduType, buffer: bytes) -> None:
+        """A whole PDU has arrived, header included, and nothing was made of it yet. Costs nothing unless overridden."""
+
+    def on_send(self, error: ErrorCode, pdu_type: PduType, length: int) -> None:
+        """A PDU of `length` bytes has left, or could not. Runs on the thread that sent.
+
+        Costs nothing unless overridden.
+        """
+
+    def on_send_ext(self, info: SendInfo) -> None:
+        """In debug mode: a PDU has left, with its bytes. Runs on the thread that sent."""
+
+    def on_progress_status(self, sent: int, received: int, total: int | None) -> None:
+        """With `enable_progress_event`: bytes of the running message's data set so far; `total` None where not known.
+
+        Runs on the thread that sends, or on the reader thread for what is received. It may abort or close; it cannot
+        send another message into the one that is being sent.
+        """
+
+    # --- the association (PS3.8 Section 7) ------------------------------------------------------------------------
+
+    def on_receive_associate_request(self, associate: LDicomAssociate) -> None:
+        """The peer requests an association; answer with `send_associate_accept` or `send_associate_reject`.
+
+        The default rejects: permanent, service user, no reason given.
+        """
+        self.send_associate_reject(RejectResult.PERMANENT, RejectSource.USER, RejectReason.UNKNOWN)
+
+    @abstractmethod
+    def send_associate_reject(self, result: int, source: int, reason: int) -> ErrorCode:
+        """Reject the association."""
+
+    def on_receive_associate_accept(self, associate: LDicomAssociate) -> None:
+        """The peer accepted our request: `associate` says which contexts, with the abstract syntaxes of the request."""
+
+    def on_receive_associate_reject(self, result: RejectResult, source: RejectSource, reason: RejectReason) -> None:
+        """The peer rejected our request. The connection is closed next."""
+
+    def on_receive_release_request(self) -> None:
+        """The peer asks to release the association. The default agrees: `send_release_response()`."""
+        self.send_release_response()
+
+    @abstractmethod
+    def send_release_response(self) -> ErrorCode:
+        """Agree to a release."""
+
+    def on_receive_release_response(self) -> None:
+        """The peer agreed to our release. The connection is closed next (PS3.8 AR-3)."""
+
+    def on_receive_abort(self, source: AbortSource, reason: AbortReason) -> None:
+        """The association was aborted: by the peer, or (source provider) by this side, because the peer broke the
+        protocol. The connection is closed next."""
+
+    # --- messages -------------------------------------------------------------------------------------------------
+
+    def on_before_send_command_set(self, command_set: Dataset) -> None:
+        """A response is about to leave: optional elements, such as an error comment, may be added or removed.
+
+        Runs on the thread that sends; costs nothing unless overridden.
+        """
+
+    def on_receive_data(self, presentation_id: int, command_set: Dataset, dataset: LDicomDS | None) -> None:
+        """A DIMSE message has arrived, before its own hook. Costs nothing unless overridden."""
+
+    def on_receive_unknown(self, presentation_id: int, command_set: Dataset, dataset: LDicomDS | None) -> None:
+        """A message with a command field of no known kind. The default answers a request with status 0211H."""
+        field = int(command_set.CommandField)
+        if field & Command.RESPONSE:
+            return
+        answer = command_set[0x00000002:0x00000003]
+        answer.CommandField = field | Command.RESPONSE
+        answer.MessageIDBeingRespondedTo = command_set.MessageID
+        answer.Status = Status.UNRECOGNIZED_OPERATION
+        self.send_data(presentation_id, answer, None)
+
+    @abstractmethod
+    def send_data(self, presentation_id: int, command_set: Dataset, dataset: LDicomDS | None) -> ErrorCode:
+        """Send any command set, and a data set."""

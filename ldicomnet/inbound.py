@@ -1,0 +1,377 @@
+"""Bytes in, PDUs and messages out: walks the PDUs of the receive buffer in place and joins fragments to messages.
+
+Pure: no socket, no thread, no clock. Fragments of a P-DATA-TF go from the buffer to their sink as they arrive, whole
+or not, so that a PDU of any length needs no more memory than the buffer. PS3.8 Sections 9.3 and Annex E.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from .body import Spool
+from .errors import LDicomDataError, LDicomProtocolError
+from .message import Message, decode
+from .status import AbortReason, ErrorCode, PduType
+from .timing import Limits
+from .wire import DATA_HEADER, PDU_HEADER, PDV_HEADER
+
+_IDLE_BUFFER = 64 << 10
+_BUSY_BUFFER = 1 << 20
+_FIXED_LENGTHS = {3: 4, 5: 4, 6: 4, 7: 4}
+"""Lengths of the PDUs that have no items, by type."""
+
+
+class Events(Protocol):
+    """Who is told; the engine is one."""
+
+    def data_pdu(self) -> bool:
+        """A P-DATA-TF begins. False: it is to be passed over."""
+        ...
+
+    def control_pdu(self, pdu_type: int, content: bytes) -> None:
+        """A whole PDU of one of the other six types; the bytes after its header."""
+        ...
+
+    def invalid(self, error: LDicomProtocolError) -> None:
+        """A PDU that PS3.8 does not know or allow; the rest of it is passed over."""
+        ...
+
+    def spool(self, message: Message) -> Spool:
+        """The sink for the data set of this message."""
+        ...
+
+    def message(self, message: Message) -> None:
+        """A whole message, with its body."""
+        ...
+
+    def message_lost(self, message: Message, error: LDicomDataError) -> None:
+        """A whole message passed, but its data set could not be kept."""
+        ...
+
+
+class Inbound:
+    """The receive buffer of one connection and what was found in it so far.
+
+    Attributes:
+        raw: called with type and bytes of every PDU before anything is made of it, or None. With it, P-DATA-TF are
+            held until they are whole.
+        stopped: set to leave what is still in the buffer alone.
+    """
+
+    def __init__(self, events: Events, limits: Limits) -> None:
+        self._events = events
+        self._limits = limits
+        self.raw: Callable[[int, bytes], None] | None = None
+        self.stopped = False
+        self._contexts: frozenset[int] = frozenset()
+        self._maximum = 0
+        self._buffer = bytearray(_IDLE_BUFFER)
+        self._view = memoryview(self._buffer)
+        self._low = self._high = 0
+        self._crowded = False
+        self._skip = 0  # bytes of a PDU that are passed over
+        self._pdu_left = 0  # bytes of a P-DATA-TF behind the last presentation data value header
+        self._value_left = 0  # bytes of the current fragment
+        self._is_last = False  # whether that fragment ends its command set or data set
+        self._is_command = False
+        self._command = bytearray()
+        self._context = 0  # the context of the message that has begun, 0 between messages
+        self._message: Message | None = None  # the message whose data set is arriving
+        self._spool: Spool | None = None
+        self._lost: LDicomDataError | None = None
+        self._gathered: list[memoryview] = []
+
+    def establish(self, contexts: frozenset[int], maximum: int) -> None:
+        """From now on P-DATA-TF of up to `maximum` bytes (0: any) may come on these accepted contexts."""
+        self._contexts = contexts
+        self._maximum = maximum + self._limits.pdu_tolerance if maximum else 0
+
+    @property
+    def is_inside_pdu(self) -> bool:
+        """Whether the bytes so far break off within a PDU."""
+        return self._high > self._low or bool(self._pdu_left or self._skip)
+
+    @property
+    def pdu_left(self) -> int:
+        """Bytes that a P-DATA-TF still announces."""
+        return self._pdu_left
+
+    @property
+    def is_inside_message(self) -> bool:
+        """Whether a message has begun and is not complete."""
+        return self._context != 0
+
+    @property
+    def bytes_of_message(self) -> int:
+        """Bytes of the arriving data set so far."""
+        return self._spool.size if self._spool else 0
+
+    # --- the buffer -----------------------------------------------------------------------------------------------
+
+    def room(self) -> memoryview:
+        """Where the next bytes go; the buffer grows with what arrived, never with what was announced."""
+        kept = self._high - self._low
+        if self._crowded and not kept and len(self._buffer) < _BUSY_BUFFER:
+            self._replace(_BUSY_BUFFER)
+        elif kept == len(self._buffer):
+            self._replace(2 * kept)
+        elif self._low:
+            self._buffer[:kept] = self._buffer[self._low : self._high]
+        self._low, self._high = 0, kept
+        return self._view[kept:] if kept else self._view
+
+    def rest(self) -> None:
+        """Nothing came for long: give back the large buffer."""
+        if len(self._buffer) > _IDLE_BUFFER and self._low == self._high:
+            self._replace(_IDLE_BUFFER)
+            self._low = self._high = 0
+
+    def _replace(self, size: int) -> None:
+        kept = self._view[self._low : self._high]
+        self._buffer = bytearray(size)
+        self._view = memoryview(self._buffer)
+        self._view[: len(kept)] = kept
+        self._crowded = False
+
+    def received(self, count: int) -> None:
+        """`count` bytes have come into the room."""
+        self._high += count
+        self._crowded = self._high == len(self._buffer)
+        try:
+            while not self.stopped and self._step():
+                pass
+        finally:
+            self._flush()
+
+    def discard(self) -> None:
+        """The connection is over: an unfinished data set goes."""
+        self._drop_spool()
+        self._gathered = []
+
+    # --- PDUs -----------------------------------------------------------------------------------------------------
+
+    def _step(self) -> bool:
+        """Consume the next piece; False when more bytes are needed."""
+        if self._skip:
+            return self._pass_over()
+        if self._value_left:
+            return self._fragment()
+        if self._pdu_left:
+            return self._value_header()
+        return self._data_pdus() or self._pdu_header()
+
+    def _pass_over(self) -> bool:
+        count = min(self._skip, self._high - self._low)
+        self._skip -= count
+        self._low += count
+        return count > 0
+
+    def _data_pdus(self) -> bool:
+        """The fast path: whole P-DATA-TF with one fragment each, in the middle of a data set; False for none."""
+        low, high, spool = self._low, self._high, self._spool
+        if spool is None or self.raw is not None:
+            return False
+        buffer, view, gathered = self._buffer, self._view, self._gathered
+        start, context, maximum = low, self._context, self._maximum
+        while high - low >= 12:
+            pdu_type, _, length, value_length, value_context, control = DATA_HEADER.unpack_from(buffer, low)
+            end = low + 6 + length
+            if (
+                pdu_type != PduType.DATA_TRANSFER
+                or end > high
+                or value_length + 4 != length
+                or value_context != context
+                or control & 3
+                or value_length < 2
+                or length > maximum > 0
+                or not self._events.data_pdu()
+            ):
+                break
+            gathered.append(view[low + 12 : end])
+            low = self._low = end
+        return low > start
+
+    def _pdu_header(self) -> bool:
+        """Type and length of the next PDU decide whether it streams, is awaited whole, or is passed over."""
+        available = self._high - self._low
+        if available < 6:
+            return False
+        pdu_type, _, length = PDU_HEADER.unpack_from(self._buffer, self._low)
+        error = self._refusal(pdu_type, length)
+        if error is not None:
+            self._low += 6
+            self._skip = length
+            self._events.invalid(error)
+            return True
+        streams = pdu_type == PduType.DATA_TRANSFER and self.raw is None
+        if not streams and available < 6 + length:
+            return False
+        if self.raw is not None:
+            self.raw(pdu_type, bytes(self._view[self._low : self._low + 6 + length]))
+        self._low += 6
+        if pdu_type == PduType.DATA_TRANSFER:
+            self._begin_data_pdu(length)
+        else:
+            content = bytes(self._view[self._low : self._low + length])
+            self._low += length
+            self._events.control_pdu(pdu_type, content)
+        return True
+
+    def _refusal(self, pdu_type: int, length: int) -> LDicomProtocolError | None:
+        """Why a PDU with this header is not taken."""
+        if not 1 <= pdu_type <= 7:
+            return LDicomProtocolError(
+                f"PDU type {pdu_type:02X}H is not known", AbortReason.UNRECOGNIZED, ErrorCode.PDU_TYPE
+            )
+        if pdu_type == PduType.DATA_TRANSFER:
+            most = self._maximum or (self._limits.maximum_pdu if self.raw else length)
+            fits = length <= most
+        elif pdu_type in _FIXED_LENGTHS:
+            most = _FIXED_LENGTHS[pdu_type]
+            fits = length == most
+        else:
+            most = self._limits.association_pdu
+            fits = length <= most
+        if fits:
+            return None
+        return LDicomProtocolError(
+            f"PDU type {pdu_type:02X}H of {length} bytes, {most} are allowed", code=ErrorCode.PDU_LENGTH
+        )
+
+    def _begin_data_pdu(self, length: int) -> None:
+        if not self._events.data_pdu():
+            self._skip = length
+        elif length == 0:
+            self._invalid("a P-DATA-TF without a presentation data value (PS3.8 9.3.5)")
+        else:
+            self._pdu_left = length
+
+    # --- presentation data values ---------------------------------------------------------------------------------
+
+    def _value_header(self) -> bool:
+        if self._pdu_left < 6:
+            self._invalid(f"{self._pdu_left} bytes behind the last presentation data value (PS3.8 9.3.5.1)")
+            return True
+        if self._high - self._low < 6:
+            return False
+        length, context, control = PDV_HEADER.unpack_from(self._buffer, self._low)
+        self._low += 6
+        if length < 2 or length + 4 > self._pdu_left:
+            self._pdu_left -= 6
+            self._invalid(f"a presentation data value of {length} bytes does not fit its PDU (PS3.8 9.3.5.1)")
+            return True
+        self._pdu_left -= 6
+        if not self._may_come(context, is_command=bool(control & 1)):
+            return True
+        self._context = context
+        self._is_command, self._is_last = bool(control & 1), bool(control & 2)
+        self._value_left = length - 2
+        if not self._value_left:
+            self._end_of_fragment()
+        return True
+
+    def _may_come(self, context: int, is_command: bool) -> bool:
+        """PS3.8 Annex E: the context was accepted, messages do not interleave, the command set comes first."""
+        if context not in self._contexts:
+            self._invalid(f"presentation context {context} was not accepted (PS3.8 9.3.5.1)")
+        elif self._context not in (0, context):
+            self._invalid(
+                f"a fragment on context {context} within a message on context {self._context} (PS3.8 E.1)",
+                AbortReason.UNEXPECTED_PARAM,
+            )
+        elif is_command != (self._message is None):
+            self._invalid(
+                "a command fragment where the data set goes on" if is_command else "a data set without a command set",
+                AbortReason.UNEXPECTED_PARAM,
+            )
+        else:
+            return True
+        return False
+
+    def _fragment(self) -> bool:
+        """As much of the current fragment as has arrived."""
+        count = min(self._value_left, self._high - self._low)
+        if not count:
+            return False
+        piece = self._view[self._low : self._low + count]
+        self._low += count
+        self._value_left -= count
+        self._pdu_left -= count
+        if not self._is_command:
+            if self._spool is not None:
+                self._gathered.append(piece)
+        elif len(self._command) + count > self._limits.command_set:
+            self._value_left = 0
+            self._invalid(f"a command set of more than {self._limits.command_set} bytes")
+            return True
+        else:
+            self._command += piece
+        if not self._value_left:
+            self._end_of_fragment()
+        return True
+
+    def _end_of_fragment(self) -> None:
+        if not self._is_last:
+            return
+        if self._is_command:
+            self._end_of_command()
+        else:
+            self._flush()
+            self._end_of_message()
+
+    def _end_of_command(self) -> None:
+        command, self._command = bytes(self._command), bytearray()
+        try:
+            message = decode(self._context, command)
+        except LDicomProtocolError as error:
+            self._fail(error)
+            return
+        self._message = message
+        if message.has_data_set:
+            self._spool = self._events.spool(message)
+        else:
+            self._end_of_message()
+
+    def _end_of_message(self) -> None:
+        message, spool, lost = self._message, self._spool, self._lost
+        self._message = self._spool = self._lost = None
+        self._context = 0
+        assert message is not None
+        if lost is not None:
+            self._events.message_lost(message, lost)
+            return
+        if spool is not None:
+            message.body = spool.finish()
+        self._events.message(message)
+
+    def _flush(self) -> None:
+        """What was gathered goes to the sink; if that fails the rest of the data set passes by unkept."""
+        gathered, self._gathered = self._gathered, []
+        if not gathered or self._spool is None:
+            return
+        try:
+            self._spool.write(gathered)
+            most = self._limits.data_set
+            if most is not None and self._spool.size > most:
+                raise LDicomDataError(ErrorCode.MEMORY, f"a data set of more than {most} bytes")
+        except LDicomDataError as error:
+            self._lost = error
+            self._drop_spool()
+
+    def _drop_spool(self) -> None:
+        if self._spool is not None:
+            self._spool.discard()
+            self._spool = None
+
+    # --- errors ---------------------------------------------------------------------------------------------------
+
+    def _invalid(self, text: str, reason: AbortReason = AbortReason.INVALID_PARAM) -> None:
+        self._fail(LDicomProtocolError(text, reason))
+
+    def _fail(self, error: LDicomProtocolError) -> None:
+        """Pass over the rest of the PDU, forget the message, tell."""
+        self._skip, self._pdu_left, self._value_left = self._pdu_left, 0, 0
+        self.discard()
+        self._message, self._context, self._command = None, 0, bytearray()
+        self._events.invalid(error)

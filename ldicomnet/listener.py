@@ -1,0 +1,167 @@
+"""The accept thread and its queue: connection requests wait, first in first out, until someone takes them.
+
+Knows neither PDUs nor `LDicomNet`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import selectors
+import socket
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from .errors import LDicomTransportError, LDicomUsageError
+from .status import ErrorCode, IpType
+from .timing import Limits
+from .transport import Address, translate
+from .transport.tcp import SocketOptions, family, plain_address
+
+SMALLEST_BACKLOG = 1024
+"""A full backlog loses connections, and a large one costs nothing."""
+_PAUSE = 0.1
+"""Seconds to let connections end when the process has no descriptors left."""
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+_log = logging.getLogger("ldicomnet.listener")
+
+
+class Listener:
+    """Listens on one address; `arrived` is called on the accept thread for each request, which then waits in `take`.
+
+    Raises:
+        LDicomTransportError: the address cannot be had.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        backlog: int,
+        ip_type: IpType,
+        options: SocketOptions,
+        limits: Limits,
+        arrived: Callable[[], None],
+    ) -> None:
+        self._limits = limits
+        self._arrived = arrived
+        self._waiting: deque[socket.socket] = deque()
+        self._closed = False
+        self._socket = _bind(address, max(backlog, SMALLEST_BACKLOG), ip_type, options)
+        self._wake_reader, self._wake_writer = socket.socketpair()
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._socket, selectors.EVENT_READ)
+        self._selector.register(self._wake_reader, selectors.EVENT_READ)
+        self._address = plain_address(self._socket.getsockname())
+        self._thread = threading.Thread(target=self._run, name="ldicomnet-accept", daemon=True)
+
+    @property
+    def host(self) -> Address:
+        """The address listened on, with the port that was chosen."""
+        return self._address
+
+    def start(self) -> None:
+        """Begin to accept."""
+        self._thread.start()
+
+    def take(self) -> socket.socket:
+        """The oldest waiting request.
+
+        Raises:
+            LDicomUsageError: none waits.
+        """
+        try:
+            return self._waiting.popleft()
+        except IndexError:
+            raise LDicomUsageError("no connection request is waiting", ErrorCode.NET_WOULD_BLOCK) from None
+
+    def close(self) -> None:
+        """Stop listening; requests that wait are closed. From any thread, any number of times."""
+        self._closed = True
+        with contextlib.suppress(OSError):
+            self._wake_writer.send(b"\0")
+
+    def join(self, seconds: float | None) -> None:
+        """Wait for the accept thread to end."""
+        if threading.current_thread() is not self._thread:
+            self._thread.join(seconds)
+
+    def _run(self) -> None:
+        try:
+            while not self._closed:
+                self._selector.select()
+                while not self._closed and self._accept():
+                    pass
+        finally:
+            self._dispose()
+
+    def _accept(self) -> bool:
+        """Accept one connection; False when none is there."""
+        try:
+            sock, _address = self._socket.accept()
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            self._refused(error)
+            return False
+        if len(self._waiting) >= self._limits.waiting_requests:
+            _log.warning("%d connection requests are waiting to be accepted; one more is closed", len(self._waiting))
+            sock.close()
+            return True
+        self._waiting.append(sock)
+        self._arrived()
+        return True
+
+    def _refused(self, error: OSError) -> None:
+        """One connection failed (its peer is gone), or the process has nothing left: then wait a little."""
+        if error.errno in _EXHAUSTED:
+            _log.error("cannot accept connections: %s", error.strerror)
+            self._selector.unregister(self._socket)
+            self._selector.select(_PAUSE)
+            self._selector.register(self._socket, selectors.EVENT_READ)
+        elif not self._closed:
+            _log.info("a connection was gone before it was accepted: %s", error.strerror)
+
+    def _dispose(self) -> None:
+        self._selector.close()
+        for sock in (self._socket, self._wake_reader, self._wake_writer, *self._waiting):
+            sock.close()
+        self._waiting.clear()
+
+
+def _bind(address: Address, backlog: int, ip_type: IpType, options: SocketOptions) -> socket.socket:
+    host, port = address
+    doing = f"listen on {host or 'all addresses'} port {port}"
+    both = ip_type == IpType.IPV4_OR_IPV6
+    try:
+        found = _resolve(host, port, ip_type)
+        sock = socket.socket(found[0], socket.SOCK_STREAM)
+        try:
+            if sys.platform != "win32":
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if found[0] == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(not both))
+            if options.receive_buffer_size > 0:  # must be set before a connection exists
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, options.receive_buffer_size)
+            sock.bind(found[1])
+            sock.listen(backlog)
+            sock.setblocking(False)
+        except BaseException:
+            sock.close()
+            raise
+    except (OSError, OverflowError, UnicodeError) as error:
+        if isinstance(error, OSError):
+            raise translate(error, doing) from error
+        raise LDicomTransportError(ErrorCode.NET_ARGUMENT_INCORRECT, f"{doing}: {error}") from error
+    return sock
+
+
+def _resolve(host: str, port: int, ip_type: IpType) -> tuple[socket.AddressFamily, tuple[object, ...]]:
+    """Family and address to bind; all addresses of both families are those of a dual-stack IPv6 socket."""
+    if not host and ip_type == IpType.IPV4_OR_IPV6:
+        return (socket.AF_INET6, ("::", port)) if socket.has_dualstack_ipv6() else (socket.AF_INET, ("", port))
+    found = socket.getaddrinfo(host or None, port, family(ip_type), socket.SOCK_STREAM, 0, socket.AI_PASSIVE)
+    return found[0][0], found[0][4]

@@ -1,0 +1,567 @@
+"""`LDicomNet`: the life of a connection and the verbs of its association; users derive from it and override hooks.
+
+Knows sockets and PDUs only through the rooms below.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import os
+import tempfile
+import threading
+import weakref
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
+
+from .associate import LDicomAssociate
+from .conversation import Conversation, overrides
+from .dataset import LDicomDS, to_command_set
+from .errors import LDicomError, LDicomSecurityError, LDicomUsageError
+from .hooks import Hooks
+from .listener import Listener
+from .message import Row, to_dataset
+from .pdu import Abort, AssociateReject, ReleaseRequest, ReleaseResponse
+from .status import DebugMode, ErrorCode, IpType, NetFlags, SecureMode
+from .timing import Limits, Timeouts
+from .transport import Address, Transport
+from .transport.tcp import Route, SocketOptions, TcpTransport, family
+from .upper_layer import Event
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+P = ParamSpec("P")
+N = TypeVar("N", bound="LDicomNet")
+
+_log = logging.getLogger("ldicomnet.net")
+_open: weakref.WeakSet[LDicomNet] = weakref.WeakSet()
+_open_lock = threading.Lock()
+_numbers = itertools.count(1)
+_shutting_down = threading.Event()
+_default_temp_path: str | None = None
+
+
+def _reports(method: Callable[Concatenate[N, P], None]) -> Callable[Concatenate[N, P], ErrorCode]:
+    """A method that returns 0, and raises or, with `raise_errors = False`, returns the code of an `LDicomError`."""
+
+    def reporting(self: N, /, *args: P.args, **kwargs: P.kwargs) -> ErrorCode:
+        try:
+            method(self, *args, **kwargs)
+        except LDicomError as error:
+            if self.raise_errors:
+                raise
+            return error.code
+        return ErrorCode.SUCCESS
+
+    reporting.__wrapped__ = method  # type: ignore[attr-defined]
+    for name in ("__name__", "__qualname__", "__doc__", "__module__"):
+        setattr(reporting, name, getattr(method, name))
+    reporting.__annotations__ = method.__annotations__ | {"return": "ErrorCode"}
+    return reporting
+
+
+class LDicomNet(Hooks):
+    """A DICOM connection, or a listening object that hands its connections to objects of their own.
+
+    Derive from it and override the hooks. Methods may be called from any thread and from any hook; hooks run on the
+    connection's reader thread, unless their docstring says otherwise. Methods raise `LDicomError`.
+
+    Args:
+        path: folder for temporary files of received data sets; None for the default.
+        mode: a `SecureMode`; an unknown value means none.
+        defer_init: security is set up later, by `initialize`.
+
+    Attributes:
+        raise_errors: with False, methods return the `ErrorCode` instead of raising.
+        enable_progress_event: whether `on_progress_status` is called; set it before the connection is made.
+        timeouts: deadlines, see `Timeouts`; set them before the connection is made.
+        limits: caps, see `Limits`.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        mode: SecureMode = SecureMode.NONE,
+        *,
+        defer_init: bool = False,
+    ) -> None:
+        self.raise_errors = True
+        self.enable_progress_event = False
+        self.timeouts = Timeouts()
+        self.limits = Limits()
+        self._socket_options = SocketOptions()
+        self._flags = NetFlags.NONE
+        self._debug_mode = DebugMode.NONE
+        self._initialized = not defer_init
+        self._set_path_and_mode(path, mode)
+        self._begin_life()
+
+    def _set_path_and_mode(self, path: str | os.PathLike[str] | None, mode: int) -> None:
+        self._path = None if path is None else os.fspath(path)
+        known = SecureMode(mode).is_known
+        self._mode = SecureMode(mode) if known else SecureMode.NONE
+
+    def _begin_life(self) -> None:
+        """What an object has for itself, however its settings came."""
+        self._conversation: Conversation | None = None
+        self._listener: Listener | None = None
+        self._server: LDicomNet | None = None
+        self._clients: list[LDicomNet] = []
+        self._clients_lock = threading.Lock()
+        self._message_ids = itertools.count(1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- the application ------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def start_up() -> None:
+        """Call once per application, as the original asks; here the first use starts up."""
+        _shutting_down.clear()
+
+    @staticmethod
+    def shut_down() -> None:
+        """Close every open connection and listening object of the process."""
+        _shutting_down.set()
+        with _open_lock:
+            nets = list(_open)
+        for net in nets:
+            net.close_forced()
+        for net in nets:
+            net.close()
+
+    @staticmethod
+    def breathe(timeout: float = 0.0) -> None:
+        """Let hooks that are due run for up to `timeout` seconds; ends early at `shut_down`."""
+        _shutting_down.wait(max(0.0, timeout))
+
+    @staticmethod
+    def get_openssl_version() -> str:
+        """The version of the TLS library."""
+        import ssl
+
+        return ssl.OPENSSL_VERSION
+
+    @staticmethod
+    def get_default_temp_path() -> str:
+        """Folder for temporary files of objects that were given none."""
+        return _default_temp_path or tempfile.gettempdir()
+
+    @staticmethod
+    def set_default_temp_path(path: str | os.PathLike[str] | None) -> None:
+        """Set that folder; None for the system's."""
+        global _default_temp_path
+        _default_temp_path = None if path is None else os.fspath(path)
+
+    # --- security and settings ------------------------------------------------------------------------------------
+
+    @_reports
+    def initialize(
+        self, path: str | os.PathLike[str] | None, mode: SecureMode, settings: object | None = None
+    ) -> None:
+        """Set up the security of an object made with `defer_init`; `settings` is for TLS.
+
+        Raises:
+            LDicomSecurityError: the security layer is not there.
+        """
+        self._set_path_and_mode(path, mode)
+        self._initialized = True
+        self._check_security()
+
+    def get_secure_mode(self) -> SecureMode:
+        """The security mode given at construction."""
+        return self._mode
+
+    def _check_security(self) -> None:
+        if not self._initialized:
+            raise LDicomUsageError("defer_init asks for initialize() first", ErrorCode.NET_NOT_INITIALISED)
+        if self._mode != SecureMode.NONE:
+            raise LDicomSecurityError(
+                ErrorCode.BAD_SECURE_MODE, f"security mode {self._mode.name} is not part of this version yet"
+            )
+
+    def get_default_socket_options(self) -> SocketOptions:
+        """Options that a new object has: buffers left to the system, Nagle's algorithm off."""
+        return SocketOptions()
+
+    def get_socket_options(self) -> SocketOptions:
+        """Options of the sockets of this object, a copy."""
+        options = self._socket_options
+        return SocketOptions(options.send_buffer_size, options.receive_buffer_size, options.no_delay)
+
+    def set_socket_options(self, options: SocketOptions) -> None:
+        """Set the options of the sockets of this object; before `listen` or `connect`."""
+        self._socket_options = SocketOptions(options.send_buffer_size, options.receive_buffer_size, options.no_delay)
+
+    def set_flags(self, flags: int) -> None:
+        """Set `NetFlags`: whether data sets encoded here get group length elements."""
+        self._flags = NetFlags(flags)
+
+    def get_flags(self) -> NetFlags:
+        """The `NetFlags`."""
+        return self._flags
+
+    def enable_optimized_send(self, enable: bool) -> None:
+        """A hint of the original's; sending is as fast as it can be either way."""
+
+    def enable_optimized_memory_send(self, enable: bool) -> None:
+        """A hint of the original's; a data set is never held in memory for sending either way."""
+
+    def is_optimized_memory_send_enabled(self) -> bool:
+        """Always True."""
+        return True
+
+    def set_debug_mode(self, mode: int) -> DebugMode:
+        """Set the `DebugMode` and return the old one; with SEND, `on_send_ext` is called. Before the connection."""
+        old, self._debug_mode = self._debug_mode, DebugMode(mode)
+        return old
+
+    # --- listening ------------------------------------------------------------------------------------------------
+
+    @_reports
+    def listen(
+        self,
+        host_address: str | None = "",
+        host_port: int = 0,
+        peers: int = 5,
+        ip_type: IpType = IpType.IPV4,
+    ) -> None:
+        """Listen for connections; each calls `on_accept`.
+
+        Args:
+            host_address: own address; "", None and "*" for all addresses of the family.
+            host_port: port; 0 for the first that is free, which `get_host_info` then tells.
+            peers: backlog of connections that the kernel holds, at least 1,024; no limit of clients.
+            ip_type: address family, or both.
+
+        Raises:
+            LDicomTransportError: the address cannot be had.
+            LDicomUsageError: the object is in use.
+        """
+        self._check_idle()
+        host = "" if host_address in (None, "*") else str(host_address)
+        family(ip_type)
+        address = host, _port("host_port", host_port)
+        listener = Listener(address, peers, IpType(ip_type), self._socket_options, self.limits, self._arrived)
+        self._listener = listener
+        self._register()
+        _log.info("listening on %s port %s", *listener.host)
+        listener.start()
+
+    def _arrived(self) -> None:
+        """A connection request waits; on the accept thread."""
+        try:
+            self.on_accept(ErrorCode.SUCCESS)
+        except Exception:
+            _log.exception("on_accept failed; the request waits for the next accept")
+
+    def create_client(self) -> Self:
+        """The object for an accepted connection, made by the default `on_accept`.
+
+        It is of the listening object's class and has its settings and its attributes, without a second call of
+        `__init__`: override this method where a client needs attributes of its own.
+        """
+        client = type(self).__new__(type(self))
+        vars(client).update(vars(self))
+        client._begin_life()
+        return client
+
+    @_reports
+    def accept(self, net: LDicomNet) -> None:
+        """Give the oldest waiting connection request to `net`, an unused object; from `on_accept`, or later.
+
+        Raises:
+            LDicomUsageError: this object does not listen, no request waits, or `net` is in use.
+        """
+        if self._listener is None:
+            raise LDicomUsageError("the object does not listen", ErrorCode.NET_OPERATION_NOT_SUPPORTED)
+        net._check_idle()
+        transport = TcpTransport(
+            self._listener.take(), options=net._socket_options, send_timeout=net.timeouts.send
+        )
+        net._server = self
+        with self._clients_lock:
+            self._clients.append(net)
+        try:
+            net.attach(transport, requestor=False)
+        except BaseException:
+            self._forget(net)
+            transport.dispose()
+            raise
+
+    def get_server(self) -> LDicomNet | None:
+        """Of an accepted object: the listening object."""
+        return self._server
+
+    def get_client_count(self) -> int:
+        """Of a listening object: how many accepted connections stand."""
+        return len(self._clients)
+
+    def get_client(self, index: int) -> LDicomNet:
+        """Of a listening object: the accepted object at a position, counted from 0.
+
+        Raises:
+            LDicomUsageError: there are not so many.
+        """
+        with self._clients_lock:
+            if 0 <= index < len(self._clients):
+                return self._clients[index]
+        raise LDicomUsageError(f"index is {index!r}: there are {len(self._clients)} clients")
+
+    def _forget(self, net: LDicomNet) -> None:
+        with self._clients_lock, contextlib.suppress(ValueError):
+            self._clients.remove(net)
+
+    # --- connecting -----------------------------------------------------------------------------------------------
+
+    @_reports
+    def connect(
+        self,
+        host_address: str | None,
+        host_port: int,
+        peer_address: str,
+        peer_port: int,
+        ip_type: IpType = IpType.IPV4,
+    ) -> None:
+        """Connect to a peer; returns at once, and `on_connect` tells the result.
+
+        Args:
+            host_address: own address; "", None or "*" for any.
+            host_port: own port; 0 for any.
+            peer_address: name or address of the peer.
+            peer_port: its port.
+            ip_type: address family, or both.
+
+        Raises:
+            LDicomUsageError: the object is in use, or an argument is wrong.
+        """
+        self._check_idle()
+        if not peer_address or not isinstance(peer_address, str):
+            raise LDicomUsageError(f"peer_address is {peer_address!r}", ErrorCode.NET_DESTINATION_REQUIRED)
+        host = "" if host_address in (None, "*") else str(host_address)
+        family(ip_type)
+        route = Route(
+            host, _port("host_port", host_port), peer_address, _port("peer_port", peer_port), IpType(ip_type)
+        )
+        self.attach(TcpTransport(None, route, self._socket_options, self.timeouts.send), requestor=True)
+
+    def attach(self, transport: Transport, requestor: bool) -> None:
+        """Run this object over a transport of one's own, such as one of `transport.memory.pair()`.
+
+        Args:
+            transport: the connection.
+            requestor: whether this side requests the association; then `on_connect` is called first.
+        """
+        self._check_idle()
+        self._check_security()
+        self._conversation = Conversation(
+            self,
+            transport,
+            requestor,
+            self.timeouts,
+            self.limits,
+            wants_bytes=bool(self._debug_mode & DebugMode.SEND) and overrides(self, "on_send_ext"),
+            wants_progress=self.enable_progress_event,
+            folder=self._path or _default_temp_path,
+            finished=self._finished,
+            number=next(_numbers),
+        )
+        self._register()
+        self._conversation.engine.start()
+
+    def _check_idle(self) -> None:
+        if self.is_activated():
+            raise LDicomUsageError("the object listens or is connected already", ErrorCode.NET_IS_CONNECTED)
+
+    def _register(self) -> None:
+        with _open_lock:
+            _open.add(self)
+
+    def _finished(self, error: ErrorCode) -> None:
+        """The connection is over: `on_close` here, then on the listening object. On the reader thread."""
+        server = self._server
+        if server is not None:
+            server._forget(self)
+        for net in (self, server):
+            if net is None:
+                continue
+            try:
+                net.on_close(error, self)
+            except Exception:
+                _log.exception("on_close failed")
+
+    # --- closing --------------------------------------------------------------------------------------------------
+
+    @_reports
+    def close(self) -> None:
+        """Close the connection, or stop listening; the peer gets `on_close`, and so does this object.
+
+        Sends that are under way may finish, and the call waits for the hooks to end, up to `timeouts.shutdown`; in a
+        hook it waits for nothing. Connections that a listening object has accepted stay.
+        """
+        if self._listener is not None:
+            listener, self._listener = self._listener, None
+            listener.close()
+            listener.join(self.timeouts.shutdown)
+        if self._conversation is not None:
+            self._conversation.engine.close()
+
+    @_reports
+    def close_forced(self, forced: bool = True) -> None:
+        """Close at once, without waiting for anything; `forced=False` is `close()`."""
+        if not forced:
+            self.close()
+            return
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.close()
+        if self._conversation is not None:
+            self._conversation.engine.close_forced()
+
+    @_reports
+    def server_close(self) -> None:
+        """Stop listening and close all accepted connections."""
+        with self._clients_lock:
+            clients = list(self._clients)
+        self.close()
+        for client in clients:
+            client.close_forced()
+        for client in clients:
+            client.close()
+
+    # --- state ----------------------------------------------------------------------------------------------------
+
+    def is_activated(self) -> bool:
+        """Whether the object listens, connects or is connected."""
+        return self._listener is not None or (self._conversation is not None and not self._conversation.engine.is_over)
+
+    def is_connected(self) -> bool:
+        """Whether the connection stands."""
+        return self._conversation is not None and self._conversation.engine.is_connected
+
+    def is_associated(self) -> bool:
+        """Whether an association is established."""
+        return self._conversation is not None and self._conversation.engine.is_associated
+
+    def get_host_info(self) -> Address:
+        """Own address and port."""
+        if self._listener is not None:
+            return self._listener.host
+        return ("", 0) if self._conversation is None else self._conversation.engine.transport.host
+
+    def get_peer_info(self) -> Address:
+        """The peer's address and port."""
+        return ("", 0) if self._conversation is None else self._conversation.engine.transport.peer
+
+    def get_associate(self) -> LDicomAssociate | None:
+        """The negotiated association, with the abstract syntaxes of the request on both sides; None before."""
+        return None if self._conversation is None else self._conversation.associate
+
+    def get_command_set(self) -> Dataset:
+        """The command set last received, with its optional elements.
+
+        Raises:
+            LDicomUsageError: none was received.
+        """
+        if self._conversation is None or not self._conversation.command_set:
+            raise LDicomUsageError("no command set was received", ErrorCode.NET_NO_DATA)
+        return to_dataset(self._conversation.command_set)
+
+    def get_queue_send(self) -> int:
+        """Bytes accepted by `send_*` that wait for another thread's send."""
+        return 0 if self._conversation is None else self._conversation.engine.queued
+
+    def next_message_id(self) -> int:
+        """A message ID for the next request: 1 to 65535, in turn."""
+        return next(self._message_ids) % 0xFFFF + 1
+
+    # --- the association ------------------------------------------------------------------------------------------
+
+    @_reports
+    def send_associate_request(self, associate: LDicomAssociate) -> None:
+        """Request an association, once `on_connect` was called (PS3.8 Section 7.1).
+
+        Raises:
+            LDicomUsageError: there is no connection, an association was requested, or `associate` is not complete.
+        """
+        self._running().request(associate)
+
+    @_reports
+    def send_associate_accept(self, associate: LDicomAssociate) -> None:
+        """Accept the requested association; contexts that `associate` does not mention are refused.
+
+        Raises:
+            LDicomUsageError: there is no request, or `associate` accepts what was not offered.
+        """
+        self._running().accept(associate)
+
+    @_reports
+    def send_associate_reject(self, result: int, source: int, reason: int) -> None:
+        """Reject the requested association: `RejectResult`, `RejectSource`, `RejectReason`."""
+        reject = AssociateReject(_octet("result", result), _octet("source", source), _octet("reason", reason))
+        self._running().engine.send_pdu(Event.ASSOCIATE_REJECT, reject)
+
+    @_reports
+    def send_release_request(self) -> None:
+        """Ask to release the association (PS3.8 Section 7.2)."""
+        self._running().engine.send_pdu(Event.RELEASE_REQUEST, ReleaseRequest())
+
+    @_reports
+    def send_release_response(self) -> None:
+        """Agree to release the association; the default of `on_receive_release_request` does."""
+        self._running().engine.send_pdu(Event.RELEASE_RESPONSE, ReleaseResponse())
+
+    @_reports
+    def send_abort(self, source: int, reason: int) -> None:
+        """Abort the association: `AbortSource`, `AbortReason`; a message that is being sent breaks off."""
+        self._running().engine.send_abort(Abort(_octet("source", source), _octet("reason", reason)))
+
+    # --- messages -------------------------------------------------------------------------------------------------
+
+    @_reports
+    def send_data(
+        self,
+        presentation_id: int,
+        command_set: LDicomDS | Dataset,
+        dataset: LDicomDS | Dataset | str | os.PathLike[str] | None,
+    ) -> None:
+        """Send any command set, with a data set or None; group length and data set type are set as they have to be.
+
+        Raises:
+            LDicomUsageError: the context was not accepted, or the command set is none.
+        """
+        encoded = to_command_set(command_set, dataset is not None)
+        self._running().send_data(presentation_id, encoded, dataset, self._group_length)
+
+    def _send_message(self, row: Row, presentation_id: int, values: tuple[Any, ...], dataset: Any) -> None:
+        self._running().send(row, presentation_id, values, dataset, self._group_length)
+
+    @property
+    def _group_length(self) -> bool:
+        return NetFlags.SENDDATA_WITH_GROUP_LENGTH in self._flags
+
+    def _running(self) -> Conversation:
+        if self._conversation is None or self._conversation.engine.is_over:
+            raise LDicomUsageError("the object is not connected", ErrorCode.NET_NOT_CONNECTED)
+        return self._conversation
+
+
+def _port(name: str, port: int) -> int:
+    if isinstance(port, int) and 0 <= port <= 0xFFFF:
+        return port
+    raise LDicomUsageError(f"{name} is {port!r}: a port from 0 to 65535 is wanted", ErrorCode.NET_ARGUMENT_INCORRECT)
+
+
+def _octet(name: str, value: int) -> int:
+    if isinstance(value, int) and 0 <= value <= 0xFF:
+        return int(value)
+    raise LDicomUsageError(f"{name} is {value!r}: a number from 0 to 255 is wanted")

@@ -1,0 +1,79 @@
+"""Messages in, P-DATA-TF out: cuts command set and data set into PDUs the peer can receive, many to one write.
+
+Pure: makes lists of buffers, header and fragment in turn, and never copies a data set. PS3.8 Section 9.3.5, Annexes D.1
+and E.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .body import Body
+from .errors import LDicomUsageError
+from .message import Message
+from .status import ErrorCode, PduType
+from .wire import DATA_HEADER
+
+Buffer = bytes | memoryview
+
+_HEADER = 6
+"""Bytes of a P-DATA-TF that are not fragment but count against the maximum length."""
+_UNLIMITED = 256 << 10
+"""Length of our PDUs where the peer sets no limit."""
+_LARGEST = 1 << 20
+_BATCH_BYTES = 1 << 20
+_BATCH_PDUS = 400
+
+_COMMAND, _LAST = 1, 2
+
+
+def fragment_size(maximum: int) -> int:
+    """Bytes of the largest fragment for a peer that receives PDUs of up to `maximum` bytes (0: any).
+
+    Raises:
+        LDicomUsageError: the peer's maximum leaves no room for a fragment, which has an even length (PS3.8 E.1).
+    """
+    size = (min(maximum or _UNLIMITED, _LARGEST) - _HEADER) & ~1
+    if size < 2:
+        raise LDicomUsageError(
+            f"the peer receives PDUs of {maximum} bytes, too short for any fragment (PS3.8 D.1)",
+            ErrorCode.NET_MESSAGE_SIZE,
+        )
+    return size
+
+
+def batches(message: Message, body: Body | None, maximum: int) -> Iterator[list[Buffer]]:
+    """The message in lists of buffers, each for one write; a list may be changed once the next is asked for.
+
+    The body is read before the first list is handed out, so that one that cannot be read spoils nothing.
+    """
+    size = fragment_size(maximum)
+    batch: list[Buffer] = []
+    _append(batch, memoryview(message.command_set), size, message.presentation_id, _COMMAND, is_end=True)
+    if body is None:
+        yield batch
+        return
+    left = body.size
+    if not left:
+        _append(batch, memoryview(b""), size, message.presentation_id, 0, is_end=True)
+    for chunk in body.chunks(size):
+        left -= len(chunk)
+        for start in range(0, len(chunk), _BATCH_PDUS * size):
+            part = chunk[start : start + _BATCH_PDUS * size]
+            is_end = left == 0 and start + len(part) == len(chunk)
+            _append(batch, part, size, message.presentation_id, 0, is_end)
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _append(batch: list[Buffer], data: memoryview, size: int, context: int, control: int, is_end: bool) -> None:
+    """Header and fragment for each piece of `data`; all but the last have the full size and one header."""
+    whole = DATA_HEADER.pack(PduType.DATA_TRANSFER, 0, size + _HEADER, size + 2, context, control)
+    tail = (len(data) - 1) // size * size if data else 0
+    for start in range(0, tail, size):
+        batch += (whole, data[start : start + size])
+    rest = data[tail:]
+    control |= _LAST if is_end else 0
+    batch += (DATA_HEADER.pack(PduType.DATA_TRANSFER, 0, len(rest) + _HEADER, len(rest) + 2, context, control), rest)

@@ -1,0 +1,296 @@
+"""The seven protocol data units of PS3.8 Section 9.3: plain records that encode and decode themselves.
+
+`decode` makes one of a whole PDU. P-DATA-TF is here for completeness and for tests: the engine reads and writes its
+fragments in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import ClassVar, Self
+
+from .errors import LDicomProtocolError
+from .items import (
+    APPLICATION_CONTEXT,
+    PRESENTATION_CONTEXT_AC,
+    PRESENTATION_CONTEXT_RQ,
+    USER_INFORMATION,
+    AnsweredContext,
+    ProposedContext,
+    UserItem,
+    decode_text,
+    decode_user_information,
+    encode_text,
+    encode_user_information,
+)
+from .status import AbortReason, ErrorCode, PduType
+from .wire import PDU_HEADER, PDV_HEADER, Cursor, item
+
+DICOM_APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
+_FIXED = 68
+"""Bytes of an association PDU before its items."""
+
+
+def _frame(pdu_type: PduType, content: bytes) -> bytes:
+    return PDU_HEADER.pack(pdu_type, 0, len(content)) + content
+
+
+def _title(title: str) -> bytes:
+    return encode_text(title)[:16].ljust(16)
+
+
+@dataclass(slots=True)
+class AssociateRequest:
+    """A-ASSOCIATE-RQ, PS3.8 Table 9-11."""
+
+    pdu_type: ClassVar[PduType] = PduType.ASSOCIATE_REQUEST
+    called: str
+    calling: str
+    contexts: list[ProposedContext] = field(default_factory=list)
+    user_items: list[UserItem] = field(default_factory=list)
+    application: str = DICOM_APPLICATION_CONTEXT
+    version: int = 1
+
+    def encode(self) -> bytes:
+        """The whole PDU."""
+        contexts = b"".join(context.encode() for context in self.contexts)
+        return _frame(PduType.ASSOCIATE_REQUEST, _association(self, contexts))
+
+    @classmethod
+    def decode(cls, content: bytes) -> Self:
+        """From the bytes after the PDU header."""
+        version, called, calling, items = _read_association(content)
+        contexts = [ProposedContext.decode(data) for kind, data in items if kind == PRESENTATION_CONTEXT_RQ]
+        _distinct(context.presentation_id for context in contexts)
+        return cls(called, calling, contexts, _user_items(items), _application(items), version)
+
+
+@dataclass(slots=True)
+class AssociateAccept:
+    """A-ASSOCIATE-AC, PS3.8 Table 9-17; the titles are those of the request, and not tested."""
+
+    pdu_type: ClassVar[PduType] = PduType.ASSOCIATE_ACCEPT
+    called: str
+    calling: str
+    contexts: list[AnsweredContext] = field(default_factory=list)
+    user_items: list[UserItem] = field(default_factory=list)
+    application: str = DICOM_APPLICATION_CONTEXT
+    version: int = 1
+
+    def encode(self) -> bytes:
+        """The whole PDU."""
+        contexts = b"".join(context.encode() for context in self.contexts)
+        return _frame(PduType.ASSOCIATE_ACCEPT, _association(self, contexts))
+
+    @classmethod
+    def decode(cls, content: bytes) -> Self:
+        """From the bytes after the PDU header."""
+        version, called, calling, items = _read_association(content)
+        contexts = [AnsweredContext.decode(data) for kind, data in items if kind == PRESENTATION_CONTEXT_AC]
+        _distinct(context.presentation_id for context in contexts)
+        return cls(called, calling, contexts, _user_items(items), _application(items), version)
+
+
+@dataclass(slots=True)
+class AssociateReject:
+    """A-ASSOCIATE-RJ, PS3.8 Table 9-21."""
+
+    pdu_type: ClassVar[PduType] = PduType.ASSOCIATE_REJECT
+    result: int
+    source: int
+    reason: int
+
+    def encode(self) -> bytes:
+        """The whole PDU."""
+        return _frame(PduType.ASSOCIATE_REJECT, bytes((0, self.result, self.source, self.reason)))
+
+    @classmethod
+    def decode(cls, content: bytes) -> Self:
+        """From the bytes after the PDU header."""
+        _reserved, result, source, reason = _four(content)
+        return cls(result, source, reason)
+
+
+@dataclass(slots=True)
+class DataValue:
+    """One presentation data value, PS3.8 Table 9-23 and Annex E.2."""
+
+    presentation_id: int
+    is_command: bool
+    is_last: bool
+    data: bytes
+
+    def encode(self) -> bytes:
+        """The item: length, context ID, message control header, fragment."""
+        control = self.is_command | self.is_last << 1
+        return PDV_HEADER.pack(len(self.data) + 2, self.presentation_id, control) + self.data
+
+    @classmethod
+    def decode(cls, content: bytes) -> Self:
+        """From the content of the item."""
+        cursor = Cursor(content, "presentation data value item")
+        presentation_id, control = cursor.u8(), cursor.u8()
+        return cls(presentation_id, bool(control & 1), bool(control & 2), cursor.rest())
+
+
+@dataclass(slots=True)
+class DataTransfer:
+    """P-DATA-TF, PS3.8 Table 9-22."""
+
+    pdu_type: ClassVar[PduType] = PduType.DATA_TRANSFER
+    values: list[DataValue] = field(default_factory=list)
+
+    def encode(self) -> bytes:
+        """The whole PDU."""
+        return _frame(PduType.DATA_TRANSFER, b"".join(value.encode() for value in self.values))
+
+    @classmethod
+    def decode(cls, content: bytes) -> Self:
+        """From the bytes after the PDU header."""
+        cursor, values = Cursor(content, "P-DATA-TF"), []
+        while cursor.left:
+            values.append(DataValue.decode(cursor.take(cursor.u32())))
+        return cls(values)
+
+
+@dataclass(slots=True)
+class ReleaseRequest:
+    """A-RELEASE-RQ, PS3.8 Table 9-24."""
+
+    pdu_type: ClassVar[PduType] = PduType.RELEASE_REQUEST
+
+    def encode(self) -> bytes:
+        """The whole PDU."""
+        return _frame(PduType.RELEASE_REQUEST, bytes(4))
+
+    @classmethod
+    def decode(cls, content: bytes) -> Self:
+        """From the bytes after the PDU header."""
+        _four(content)
+        return cls()
+
+
+@dataclass(slots=True)
+class ReleaseResponse:
+    """A-RELEASE-RP, PS3.8 Table 9-25."""
+
+    pdu_type: ClassVar[PduType] = PduType.RELEASE_RESPONSE
+
+    def encode(self) -> bytes:
+        """The whole PDU."""
+        return _frame(PduType.RELEASE_RESPONSE, bytes(4))
+
+    @classmethod
+    def decode(cls, content: bytes) -> Self:
+        """From the bytes after the PDU header."""
+        _four(content)
+        return cls()
+
+
+@dataclass(slots=True)
+class Abort:
+    """A-ABORT, PS3.8 Table 9-26."""
+
+    pdu_type: ClassVar[PduType] = PduType.ABORT
+    source: int
+    reason: int
+
+    def encode(self) -> bytes:
+        """The whole PDU."""
+        return _frame(PduType.ABORT, bytes((0, 0, self.source, self.reason)))
+
+    @classmethod
+    def decode(cls, content: bytes) -> Self:
+        """From the bytes after the PDU header."""
+        _reserved, _reserved, source, reason = _four(content)
+        return cls(source, reason)
+
+
+Pdu = AssociateRequest | AssociateAccept | AssociateReject | DataTransfer | ReleaseRequest | ReleaseResponse | Abort
+
+KINDS: dict[int, type[Pdu]] = {
+    1: AssociateRequest,
+    2: AssociateAccept,
+    3: AssociateReject,
+    4: DataTransfer,
+    5: ReleaseRequest,
+    6: ReleaseResponse,
+    7: Abort,
+}
+
+
+def decode(data: bytes) -> Pdu:
+    """The PDU that the whole of `data` is.
+
+    Raises:
+        LDicomProtocolError: its type is not one of the seven, or its content is malformed.
+    """
+    cursor = Cursor(bytes(data), "PDU")
+    pdu_type, _reserved, length = PDU_HEADER.unpack(cursor.take(6))
+    if length != cursor.left:
+        raise LDicomProtocolError(
+            f"PDU of {length} bytes with {cursor.left} behind its header", code=ErrorCode.PDU_LENGTH
+        )
+    return decode_content(pdu_type, cursor.rest())
+
+
+def decode_content(pdu_type: int, content: bytes) -> Pdu:
+    """The PDU of this type with these bytes after its header."""
+    kind = KINDS.get(pdu_type)
+    if kind is None:
+        raise LDicomProtocolError(
+            f"PDU type {pdu_type:02X}H is not known", AbortReason.UNRECOGNIZED, ErrorCode.PDU_TYPE
+        )
+    return kind.decode(content)
+
+
+def _association(pdu: AssociateRequest | AssociateAccept, contexts: bytes) -> bytes:
+    """Everything after the header of an association PDU."""
+    fixed = pdu.version.to_bytes(2, "big") + bytes(2) + _title(pdu.called) + _title(pdu.calling) + bytes(32)
+    application = item(APPLICATION_CONTEXT, encode_text(pdu.application))
+    return fixed + application + contexts + encode_user_information(pdu.user_items)
+
+
+def _read_association(content: bytes) -> tuple[int, str, str, list[tuple[int, bytes]]]:
+    """Version, called title, calling title and items of an association PDU."""
+    cursor = Cursor(content, "association PDU")
+    version = Cursor(cursor.take(4), "association PDU").u16()
+    called, calling = cursor.take(16), cursor.take(16)
+    cursor.take(_FIXED - 36)
+    found = []
+    while cursor.left:
+        found.append(cursor.item())
+    return version, decode_title(called), decode_title(calling), found
+
+
+def decode_title(data: bytes) -> str:
+    """An AE title: leading and trailing spaces are not significant, PS3.8 Table 9-11."""
+    return data.decode("latin-1").strip("\0 ")
+
+
+def _application(items: list[tuple[int, bytes]]) -> str:
+    names = [data for kind, data in items if kind == APPLICATION_CONTEXT]
+    if len(names) != 1:
+        raise LDicomProtocolError(f"association PDU with {len(names)} application context items (PS3.8 9.3.2)")
+    return decode_text(names[0])
+
+
+def _user_items(items: list[tuple[int, bytes]]) -> list[UserItem]:
+    contents = [data for kind, data in items if kind == USER_INFORMATION]
+    if len(contents) != 1:
+        raise LDicomProtocolError(f"association PDU with {len(contents)} user information items (PS3.8 9.3.2)")
+    return decode_user_information(contents[0])
+
+
+def _distinct(ids: Iterable[int]) -> None:
+    seen = list(ids)
+    if len(set(seen)) != len(seen):
+        raise LDicomProtocolError("a presentation context ID occurs twice (PS3.8 9.3.2.2)")
+
+
+def _four(content: bytes) -> bytes:
+    """The content of the PDUs that are four bytes long."""
+    if len(content) != 4:
+        raise LDicomProtocolError(f"PDU of {len(content)} bytes instead of 4", code=ErrorCode.PDU_LENGTH)
+    return content

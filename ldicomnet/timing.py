@@ -1,0 +1,70 @@
+"""Deadlines and caps: how long a wait may take and how much a peer may send. Knows only the clock.
+
+There is one kind of deadline, a point on the monotonic clock, so that a change of the wall clock moves none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import monotonic
+
+NEVER = float("inf")
+"""The deadline that does not come."""
+
+
+def deadline(seconds: float | None) -> float:
+    """The point on the monotonic clock `seconds` from now; `NEVER` for None."""
+    return NEVER if seconds is None else monotonic() + seconds
+
+
+@dataclass(slots=True)
+class Timeouts:
+    """How long each wait may take, in seconds; None waits without end.
+
+    Set them before `listen` or `connect`; the objects that a listening object creates share its `Timeouts`.
+    """
+
+    connect: float | None = 30.0
+    """Until the TCP connection stands."""
+    artim: float | None = 30.0
+    """The ARTIM timer of PS3.8 Section 9.1.5: until the whole A-ASSOCIATE-RQ has arrived on an accepted connection,
+    and until the peer closes after an abort, a reject or a release."""
+    association: float | None = 30.0
+    """Until the answer to an A-ASSOCIATE-RQ."""
+    dimse: float | None = 60.0
+    """Until the response to a DIMSE request; a pending response starts it anew."""
+    release: float | None = 30.0
+    """Until the answer to an A-RELEASE-RQ."""
+    pdu: float | None = 60.0
+    """Until the rest of a PDU whose first bytes have arrived, or some more of it while it streams."""
+    send: float | None = 60.0
+    """How long the peer may leave sent bytes unread before a send gives up."""
+    shutdown: float | None = 5.0
+    """How long `close` waits for sends that are under way, and for the reader to end."""
+
+    def idle_wait(self) -> float | None:
+        """The longest time a reader may sleep without missing a deadline that another thread starts meanwhile."""
+        startable = (self.artim, self.association, self.dimse, self.release)
+        return min((seconds for seconds in startable if seconds is not None), default=None)
+
+
+@dataclass(slots=True)
+class Limits:
+    """How much a peer may make us hold; a declared length alone never allocates anything."""
+
+    association_pdu: int = 1 << 20
+    """Bytes of an A-ASSOCIATE-RQ or A-ASSOCIATE-AC."""
+    maximum_pdu: int = 16 << 20
+    """Bytes of a P-DATA-TF PDU that is kept whole for `on_receive`; PDUs that stream are not held."""
+    pdu_tolerance: int = 6
+    """Bytes by which a P-DATA-TF may pass the announced maximum: some peers do not count its header."""
+    command_set: int = 64 << 10
+    """Bytes of a command set."""
+    memory_data_set: int = 1 << 20
+    """Bytes of a received data set that stay in memory; a longer one goes to a file in the temporary folder."""
+    data_set: int | None = None
+    """Bytes of a received data set altogether; None is no limit."""
+    waiting_requests: int = 4096
+    """Connection requests that wait in a listening object to be accepted."""
+    waiting_sends: int = 1 << 20
+    """Bytes that answers given in hooks may wait for while another thread sends."""

@@ -1,0 +1,265 @@
+"""TCP: one blocking socket; its time limits are the kernel's, so that a read costs one system call.
+
+Knows no PDU. What differs between Linux, macOS and Windows is here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+import sys
+from dataclasses import dataclass
+from time import monotonic
+
+from ..errors import LDicomTimeoutError, LDicomTransportError, LDicomUsageError
+from ..status import ErrorCode, IpType
+from . import Address, Buffer, translate
+
+_IOV_MAX = 1000
+"""Buffers of one gathering write; Linux and macOS take 1,024."""
+_FAMILIES = {
+    IpType.IPV4: socket.AF_INET,
+    IpType.IPV6: socket.AF_INET6,
+    IpType.IPV4_OR_IPV6: socket.AF_UNSPEC,
+}
+
+
+@dataclass(slots=True)
+class SocketOptions:
+    """Options of the sockets of a connection.
+
+    Attributes:
+        send_buffer_size: bytes of the kernel's send buffer; 0 leaves it to the system.
+        receive_buffer_size: bytes of the kernel's receive buffer; 0 leaves it to the system.
+        no_delay: whether small writes leave at once (Nagle's algorithm off).
+    """
+
+    send_buffer_size: int = 0
+    receive_buffer_size: int = 0
+    no_delay: bool = True
+
+    def apply(self, sock: socket.socket) -> None:
+        """Set them."""
+        if self.send_buffer_size > 0:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.send_buffer_size)
+        if self.receive_buffer_size > 0:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.receive_buffer_size)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, int(self.no_delay))
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """From where to where a connection is made; "" and 0 on the local side mean any."""
+
+    host_address: str
+    host_port: int
+    peer_address: str
+    peer_port: int
+    ip_type: IpType
+
+
+def family(ip_type: int) -> socket.AddressFamily:
+    """The address family of an `IpType`."""
+    try:
+        return _FAMILIES[IpType(ip_type)]
+    except KeyError:
+        raise LDicomUsageError(f"ip_type is {ip_type!r}: IPV4, IPV6 or IPV4_OR_IPV6 is wanted") from None
+
+
+def plain_address(address: tuple[object, ...]) -> Address:
+    """Host and port of a socket address; an IPv4 address that came through an IPv6 socket is shown as IPv4."""
+    host, port = str(address[0]), int(str(address[1]))
+    return host.removeprefix("::ffff:") if "." in host else host, port
+
+
+class TcpTransport:
+    """A TCP connection: one that was accepted (`sock`), or one that `open` makes along `route`."""
+
+    def __init__(
+        self,
+        sock: socket.socket | None = None,
+        route: Route | None = None,
+        options: SocketOptions | None = None,
+        send_timeout: float | None = None,
+    ) -> None:
+        self._route = route
+        self._options = options or SocketOptions()
+        self._send_timeout = send_timeout
+        self._closed = False
+        self._timeout: float | None = None
+        self._host: Address = ("", 0)
+        self._peer: Address = (route.peer_address, route.peer_port) if route else ("", 0)
+        self._sock = sock or socket.socket(socket.AF_INET)
+        if sock is not None:
+            self._set_up(sock)
+
+    def _set_up(self, sock: socket.socket) -> None:
+        try:
+            sock.settimeout(None)
+            self._options.apply(sock)
+            _set_kernel_timeout(sock, socket.SO_SNDTIMEO, self._send_timeout)
+            self._host, self._peer = plain_address(sock.getsockname()), plain_address(sock.getpeername())
+        except OSError as error:
+            sock.close()
+            raise translate(error, "connection") from error
+
+    # --- making the connection ------------------------------------------------------------------------------------
+
+    def open(self, seconds: float | None) -> None:
+        """Try the addresses of the peer's name in turn, all within `seconds`."""
+        if self._route is None:
+            return
+        until = None if seconds is None else monotonic() + seconds
+        what = f"connect to {self._route.peer_address} port {self._route.peer_port}"
+        failure: LDicomTransportError | None = None
+        for peer_family, address in self._peer_addresses(what):
+            try:
+                self._connect(peer_family, address, until)
+                return
+            except TimeoutError:
+                failure = LDicomTimeoutError(f"{what}: no answer within {seconds} seconds")
+            except OSError as error:
+                failure = translate(error, what)
+        raise failure or LDicomTransportError(ErrorCode.NET_HOST_NOT_FOUND, f"{what}: no address")
+
+    def _peer_addresses(self, what: str) -> list[tuple[socket.AddressFamily, tuple[object, ...]]]:
+        assert self._route is not None
+        try:
+            found = socket.getaddrinfo(
+                self._route.peer_address, self._route.peer_port, family(self._route.ip_type), socket.SOCK_STREAM
+            )
+        except (OSError, UnicodeError) as error:
+            raise translate(error if isinstance(error, OSError) else OSError(str(error)), what) from error
+        return [(entry[0], entry[4]) for entry in found]
+
+    def _connect(self, peer_family: socket.AddressFamily, address: tuple[object, ...], until: float | None) -> None:
+        assert self._route is not None
+        sock = socket.socket(peer_family, socket.SOCK_STREAM)
+        self._sock.close()
+        self._sock = sock
+        try:
+            if self._closed:
+                raise LDicomTransportError(ErrorCode.NET_BLOCKING_CANCELED, "closed before it was connected")
+            if self._route.host_address or self._route.host_port:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(sys.platform != "win32"))
+                sock.bind(_local_address(self._route, peer_family))
+            sock.settimeout(None if until is None else max(0.001, until - monotonic()))
+            sock.connect(address)
+        except BaseException:
+            sock.close()
+            raise
+        self._set_up(sock)
+
+    # --- moving bytes ---------------------------------------------------------------------------------------------
+
+    def read_into(self, view: memoryview, unfinished: bool) -> int:
+        """See `Transport.read_into`; an unfinished peer may keep Nagle on and wait for our delayed ACK."""
+        try:
+            if unfinished and _QUICK_ACK is not None:
+                self._sock.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
+            return self._sock.recv_into(view)
+        except BlockingIOError:
+            raise LDicomTimeoutError("nothing was received in time") from None
+        except OSError as error:
+            if self._closed:
+                return 0
+            if sys.platform == "win32" and isinstance(error, TimeoutError):
+                raise LDicomTimeoutError("nothing was received in time") from None
+            raise translate(error, f"receive from {_name(self._peer)}") from error
+
+    def write(self, buffers: list[Buffer]) -> None:
+        """See `Transport.write`: as many buffers per system call as it takes."""
+        try:
+            if not hasattr(self._sock, "sendmsg"):
+                self._sock.sendall(b"".join(buffers))
+                return
+            for start in range(0, len(buffers), _IOV_MAX):
+                self._write_gathered(buffers[start : start + _IOV_MAX] if len(buffers) > _IOV_MAX else buffers)
+        except (BlockingIOError, TimeoutError):
+            raise LDicomTimeoutError(
+                f"{_name(self._peer)} has read nothing for {self._send_timeout} seconds"
+            ) from None
+        except OSError as error:
+            raise translate(error, f"send to {_name(self._peer)}") from error
+
+    def _write_gathered(self, buffers: list[Buffer]) -> None:
+        """One `sendmsg`, and again with what it left."""
+        left = sum(map(len, buffers)) - self._sock.sendmsg(buffers)
+        while left:
+            buffers = _tail(buffers, left)
+            left -= self._sock.sendmsg(buffers)
+
+    def set_timeout(self, seconds: float | None) -> None:
+        """A quarter of a second more or less is not worth a system call."""
+        if seconds is None or self._timeout is None:
+            if seconds is self._timeout:
+                return
+        elif abs(seconds - self._timeout) < 0.25 and seconds >= 1.0:
+            return
+        self._timeout = seconds
+        with contextlib.suppress(OSError):
+            _set_kernel_timeout(self._sock, socket.SO_RCVTIMEO, seconds)
+
+    # --- ending ---------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Shut the socket down, which wakes its reader and writer; the descriptor stays until `dispose`."""
+        self._closed = True
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
+
+    def dispose(self) -> None:
+        """Close the socket."""
+        self._sock.close()
+
+    @property
+    def host(self) -> Address:
+        """Own address."""
+        return self._host
+
+    @property
+    def peer(self) -> Address:
+        """Peer's address."""
+        return self._peer
+
+
+_QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)
+"""Linux: acknowledge at once. The kernel forgets it, so it is set again whenever it matters."""
+
+
+def _name(address: Address) -> str:
+    return f"{address[0]} port {address[1]}"
+
+
+def _local_address(route: Route, peer_family: socket.AddressFamily) -> tuple[object, ...]:
+    """The local end of `route` in the family of the peer."""
+    host = route.host_address or ("::" if peer_family == socket.AF_INET6 else "0.0.0.0")
+    try:
+        return socket.getaddrinfo(host, route.host_port, peer_family, socket.SOCK_STREAM, 0, socket.AI_PASSIVE)[0][4]
+    except socket.gaierror as error:
+        raise LDicomTransportError(
+            ErrorCode.IPV4_IPV6_CONFLICT, f"local address {host!r} is not of the peer's family: {error.strerror}"
+        ) from error
+
+
+def _tail(buffers: list[Buffer], length: int) -> list[Buffer]:
+    """The last `length` bytes of `buffers`."""
+    kept: list[Buffer] = []
+    for buffer in reversed(buffers):
+        if length <= 0:
+            break
+        kept.append(memoryview(buffer)[max(0, len(buffer) - length) :])
+        length -= len(buffer)
+    kept.reverse()
+    return kept
+
+
+def _set_kernel_timeout(sock: socket.socket, option: int, seconds: float | None) -> None:
+    """SO_RCVTIMEO or SO_SNDTIMEO: a `timeval`, or milliseconds on Windows; zero waits without end."""
+    if sys.platform == "win32":
+        milliseconds = 0 if seconds is None else max(1, int(seconds * 1000))
+        sock.setsockopt(socket.SOL_SOCKET, option, milliseconds)
+        return
+    microseconds = 0 if seconds is None else max(1000, int(seconds * 1_000_000))
+    sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("@ll", *divmod(microseconds, 1_000_000)))
