@@ -1,0 +1,119 @@
+"""What the sample programs share: the options that DCMTK and pynetdicom users know, and how a program logs and ends."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+
+from ldicomnet import IpType, LDicomAssociate, LDicomError, LDicomNet, LDicomUsageError, Timeouts, __version__
+
+IMPLICIT_LITTLE = "1.2.840.10008.1.2"
+EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
+EXPLICIT_BIG = "1.2.840.10008.1.2.2"
+UNCOMPRESSED = (EXPLICIT_LITTLE, IMPLICIT_LITTLE, EXPLICIT_BIG)
+
+
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Help that shows defaults."""
+
+
+def title(text: str) -> str:
+    """An AE title given as an option."""
+    associate = LDicomAssociate(True)
+    try:
+        associate.set_called(text)
+        return associate.get_called()
+    except LDicomUsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def port(text: str) -> int:
+    """A port given as an argument."""
+    if text.isascii() and text.isdigit() and int(text) <= 65535:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to 65535")
+
+
+def seconds(text: str) -> float:
+    """A time given as an option."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if value > 0 and value != float("inf"):
+        return value
+    raise argparse.ArgumentTypeError(f"{text!r} is not a time in seconds above 0")
+
+
+def pdu_length(text: str) -> int:
+    """A maximum PDU length given as an option."""
+    if text.isascii() and text.isdigit() and (int(text) == 0 or 4096 <= int(text) <= 1 << 30):
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not 0 (no limit), or a length from 4096 on")
+
+
+def parser(description: str, ours: str, called: str | None) -> argparse.ArgumentParser:
+    """The options of every sample.
+
+    Args:
+        description: what the program does.
+        ours: default of our own AE title.
+        called: default of the peer's AE title; None for a server, which has no such option.
+    """
+    made = argparse.ArgumentParser(description=description, formatter_class=_Help)
+    made.add_argument("--version", action="version", version=f"ldicomnet {__version__}")
+    group = made.add_argument_group("application entity titles")
+    group.add_argument("-aet", "--aetitle", metavar="TITLE", type=title, default=ours, help="our AE title")
+    if called is not None:
+        group.add_argument("-aec", "--call", metavar="TITLE", type=title, default=called, help="AE title of the peer")
+    group = made.add_argument_group("network")
+    group.add_argument("-to", "--timeout", metavar="S", type=seconds, default=30.0, help="time to connect")
+    acse = 30.0 if called is not None else 5.0
+    group.add_argument("-ta", "--acse-timeout", metavar="S", type=seconds, default=acse, help="time to associate")
+    group.add_argument("-td", "--dimse-timeout", metavar="S", type=seconds, default=60.0, help="time for a response")
+    group.add_argument("-pdu", "--max-pdu", metavar="N", type=pdu_length, default=131072, help="longest PDU received")
+    if called is None:
+        group.add_argument("--bind", metavar="ADDRESS", default="*", help="own address to listen on, * for all")
+        made.add_argument("port", type=port, help="port to listen on; 0 chooses one and prints it")
+    group = made.add_argument_group("output")
+    group.add_argument("-v", "--verbose", action="store_true", help="say what happens")
+    group.add_argument("-d", "--debug", action="store_true", help="say everything")
+    return made
+
+
+def configure(net: LDicomNet, options: argparse.Namespace) -> None:
+    """Deadlines of `net` from the options."""
+    net.timeouts = Timeouts(
+        connect=options.timeout,
+        artim=options.acse_timeout,
+        association=options.acse_timeout,
+        release=options.acse_timeout,
+        dimse=options.dimse_timeout,
+        pdu=options.dimse_timeout,
+        send=options.dimse_timeout,
+    )
+
+
+def log_as(options: argparse.Namespace) -> None:
+    """Logging to standard error: warnings, with -v what happens, with -d everything."""
+    level = logging.DEBUG if options.debug else logging.INFO if options.verbose else logging.WARNING
+    logging.basicConfig(level=level, format="%(levelname).1s: %(message)s")
+
+
+def serve(net: LDicomNet, options: argparse.Namespace) -> int:
+    """Listen until Ctrl-C or SIGTERM, then end every connection; the exit status."""
+    ended = threading.Event()
+    for name in ("SIGINT", "SIGTERM"):
+        signal.signal(getattr(signal, name), lambda *_: ended.set())
+    try:
+        net.listen(options.bind, options.port, ip_type=IpType.IPV6 if ":" in options.bind else IpType.IPV4)
+    except LDicomError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print("listening on {} port {}".format(*net.get_host_info()), flush=True)
+    ended.wait()
+    net.server_close()
+    return 0
