@@ -6,10 +6,11 @@ Pure: it knows the PDUs it becomes, and no connection.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Self, TypeVar
+from typing import Self
 
+from . import checks
 from .errors import LDicomUsageError
 from .items import (
     AnsweredContext,
@@ -26,7 +27,6 @@ from .items import (
     UserIdentityResponse,
     UserItem,
 )
-from .message import encode_title, is_uid
 from .negotiation import (
     PresentationContext,
     Supported,
@@ -102,7 +102,7 @@ class LDicomAssociate:
 
     def set_version(self, version: int) -> None:
         """Set the protocol version, 0 to 65535."""
-        self._version = _number("version", version, 0xFFFF)
+        self._version = checks.number("version", version, 0xFFFF)
 
     def get_called(self) -> str:
         """Called AE title."""
@@ -110,7 +110,7 @@ class LDicomAssociate:
 
     def set_called(self, name: str) -> None:
         """Set the called AE title, 1 to 16 characters; spaces around it do not count."""
-        self._called = encode_title("called AE title", name).decode("ascii").strip(" ")
+        self._called = checks.title("called AE title", name)
 
     def get_calling(self) -> str:
         """Calling AE title."""
@@ -118,7 +118,7 @@ class LDicomAssociate:
 
     def set_calling(self, name: str) -> None:
         """Set the calling AE title, 1 to 16 characters; spaces around it do not count."""
-        self._calling = encode_title("calling AE title", name).decode("ascii").strip(" ")
+        self._calling = checks.title("calling AE title", name)
 
     def get_application(self) -> str:
         """Application context name."""
@@ -126,7 +126,7 @@ class LDicomAssociate:
 
     def set_application(self, uid: str) -> None:
         """Set the application context name, a UID; DICOM has one, 1.2.840.10008.3.1.1.1 (PS3.7 A.2.1)."""
-        self._application = _uid("application context name", uid)
+        self._application = checks.uid("application context name", uid)
 
     # --- presentation contexts ------------------------------------------------------------------------------------
 
@@ -157,9 +157,8 @@ class LDicomAssociate:
             LDicomUsageError: the ID is even, out of range or taken, or the abstract syntax is not a UID.
         """
         self._unused(presentation_id)
-        context = PresentationContext(
-            presentation_id, _uid("abstract_syntax", abstract_syntax), result=_result(result)
-        )
+        known = AcceptResult(checks.number("result", result, 0xFF))
+        context = PresentationContext(presentation_id, checks.uid("abstract_syntax", abstract_syntax), result=known)
         twin = next((other for other in self._contexts if other.abstract_syntax == abstract_syntax), None)
         if twin is not None:  # roles and extended negotiation go by abstract syntax on the wire
             context.roles, context.extended = twin.roles, twin.extended
@@ -178,7 +177,7 @@ class LDicomAssociate:
         uids = [transfer_syntaxes] if isinstance(transfer_syntaxes, str) else list(transfer_syntaxes)
         if not uids:
             raise LDicomUsageError("transfer_syntaxes is empty: a presentation context offers at least one")
-        checked = [_uid("transfer_syntaxes", uid) for uid in uids]
+        checked = [checks.uid("transfer_syntaxes", uid) for uid in uids]
         taken = {context.presentation_id for context in self._contexts}
         presentation_id = next((number for number in range(1, 256, 2) if number not in taken), 0)
         if not presentation_id:
@@ -197,7 +196,7 @@ class LDicomAssociate:
 
     def set_result(self, presentation_id: int, result: int) -> None:
         """Set the result of a presentation context."""
-        self._context(presentation_id).result = _result(result)
+        self._context(presentation_id).result = AcceptResult(checks.number("result", result, 0xFF))
 
     def get_abstract(self, presentation_id: int) -> str:
         """Abstract syntax of a presentation context."""
@@ -205,7 +204,7 @@ class LDicomAssociate:
 
     def set_abstract(self, presentation_id: int, uid: str) -> None:
         """Set the abstract syntax of a presentation context."""
-        self._context(presentation_id).abstract_syntax = _uid("abstract syntax", uid)
+        self._context(presentation_id).abstract_syntax = checks.uid("abstract syntax", uid)
 
     def find_abstract(self, uid: str) -> int:
         """ID of the first presentation context with this abstract syntax, 0 for none."""
@@ -230,22 +229,22 @@ class LDicomAssociate:
 
     def get_transfer(self, presentation_id: int, index: int) -> str:
         """Transfer syntax at a position; in an accept, position 0 is the one chosen."""
-        return _item(self._context(presentation_id).transfer_syntaxes, index, "transfer syntax")
+        return checks.entry(self._context(presentation_id).transfer_syntaxes, index, "transfer syntax")
 
     def set_transfer(self, presentation_id: int, index: int, uid: str) -> None:
         """Replace the transfer syntax at a position."""
         syntaxes = self._context(presentation_id).transfer_syntaxes
-        _item(syntaxes, index, "transfer syntax")
-        syntaxes[index] = _uid("transfer syntax", uid)
+        checks.entry(syntaxes, index, "transfer syntax")
+        syntaxes[index] = checks.uid("transfer syntax", uid)
 
     def add_transfer(self, presentation_id: int, uid: str) -> None:
         """Append a transfer syntax."""
-        self._context(presentation_id).transfer_syntaxes.append(_uid("transfer syntax", uid))
+        self._context(presentation_id).transfer_syntaxes.append(checks.uid("transfer syntax", uid))
 
     def del_transfer(self, presentation_id: int, index: int) -> None:
         """Remove the transfer syntax at a position."""
         syntaxes = self._context(presentation_id).transfer_syntaxes
-        _item(syntaxes, index, "transfer syntax")
+        checks.entry(syntaxes, index, "transfer syntax")
         del syntaxes[index]
 
     # --- roles and extended negotiation: per abstract syntax on the wire, named by ID here ------------------------
@@ -266,7 +265,7 @@ class LDicomAssociate:
 
     def set_role_select(self, presentation_id: int, enabled: bool, user: int, provider: int) -> None:
         """Set, or with `enabled=False` remove, the role selection of the context's abstract syntax."""
-        roles = (_number("user", user, 1), _number("provider", provider, 1)) if enabled else None
+        roles = (checks.number("user", user, 1), checks.number("provider", provider, 1)) if enabled else None
         for context in self._with_abstract_of(presentation_id):
             context.roles = roles
 
@@ -286,9 +285,9 @@ class LDicomAssociate:
     def set_common_extended(self, sop_class_uid: str, service_class_uid: str, related: Iterable[str] = ()) -> None:
         """Say of a SOP class to which service class it belongs and which general ones it is related to (PS3.7
         D.3.3.6); only in requests."""
-        uids = tuple(_uid("related", uid) for uid in related)
+        uids = tuple(checks.uid("related", uid) for uid in related)
         self._common_extended[sop_class_uid] = CommonExtendedNegotiation(
-            _uid("sop_class_uid", sop_class_uid), _uid("service_class_uid", service_class_uid), uids
+            checks.uid("sop_class_uid", sop_class_uid), checks.uid("service_class_uid", service_class_uid), uids
         )
 
     def get_common_extended(self, sop_class_uid: str) -> tuple[str, tuple[str, ...]] | None:
@@ -308,7 +307,7 @@ class LDicomAssociate:
 
     def set_max_length(self, enabled: bool, length: int = 0) -> None:
         """State, or not, the maximum length: 0 for no limit, else at least 8."""
-        if enabled and 0 < _number("length", length, 0xFFFFFFFF) < SMALLEST_MAXIMUM_LENGTH:
+        if enabled and 0 < checks.number("length", length, 0xFFFFFFFF) < SMALLEST_MAXIMUM_LENGTH:
             raise LDicomUsageError(f"length is {length}: 0, or at least {SMALLEST_MAXIMUM_LENGTH}, is wanted")
         self._max_length = length if enabled else None
 
@@ -322,7 +321,7 @@ class LDicomAssociate:
 
     def set_implement_class(self, enabled: bool, uid: str = "") -> None:
         """State, or not, the implementation class UID."""
-        self._implement_class = _uid("implementation class UID", uid) if enabled else None
+        self._implement_class = checks.uid("implementation class UID", uid) if enabled else None
 
     def is_implement_version(self) -> bool:
         """Whether an implementation version name is stated."""
@@ -352,7 +351,7 @@ class LDicomAssociate:
 
     def set_async_operations(self, enabled: bool, invoked: int = 1, performed: int = 1) -> None:
         """State, or not, the asynchronous operations window (PS3.7 D.3.3.3)."""
-        window = (_number("invoked", invoked, 0xFFFF), _number("performed", performed, 0xFFFF))
+        window = (checks.number("invoked", invoked, 0xFFFF), checks.number("performed", performed, 0xFFFF))
         self._asynchronous = window if enabled else None
 
     # --- user identity --------------------------------------------------------------------------------------------
@@ -368,10 +367,10 @@ class LDicomAssociate:
             secondary: the passcode of type 2, else empty.
             response_requested: whether the acceptor shall answer.
         """
-        first, second = _octets("primary", primary), _octets("secondary", secondary)
+        first, second = checks.octets("primary", primary), checks.octets("secondary", secondary)
         if second and identity_type != 2:
             raise LDicomUsageError("secondary is given: only identity type 2 has a passcode (PS3.7 Table D.3-14)")
-        kind = _number("identity_type", identity_type, 0xFF)
+        kind = checks.number("identity_type", identity_type, 0xFF)
         self._identity = UserIdentity(kind, bool(response_requested), first, second)
 
     def get_user_identity(self) -> UserIdentity | None:
@@ -380,7 +379,7 @@ class LDicomAssociate:
 
     def set_user_identity_response(self, data: bytes) -> None:
         """Answer a user identity; only in accepts."""
-        self._identity_response = _octets("data", data)
+        self._identity_response = checks.octets("data", data)
 
     def get_user_identity_response(self) -> bytes | None:
         """The acceptor's answer to the user identity, None without one."""
@@ -394,7 +393,7 @@ class LDicomAssociate:
 
     def get_type_user_info(self, index: int) -> int:
         """Type of the other sub-item at a position."""
-        return _item(self._others, index, "user information").item_type
+        return checks.entry(self._others, index, "user information").item_type
 
     def get_length_user_info(self, index: int) -> int:
         """Bytes of the other sub-item at a position."""
@@ -402,20 +401,24 @@ class LDicomAssociate:
 
     def get_data_user_info(self, index: int) -> bytes:
         """Content of the other sub-item at a position."""
-        return _item(self._others, index, "user information").data
+        return checks.entry(self._others, index, "user information").data
 
     def set_user_info(self, index: int, item_type: int, data: bytes) -> None:
         """Replace the other sub-item at a position."""
-        _item(self._others, index, "user information")
-        self._others[index] = _other(item_type, data)
+        checks.entry(self._others, index, "user information")
+        self._others[index] = self._other(item_type, data)
+
+    @staticmethod
+    def _other(item_type: int, data: bytes) -> UnknownItem:
+        return UnknownItem(checks.number("item_type", item_type, 0xFF), checks.octets("data", data))
 
     def add_user_info(self, item_type: int, data: bytes) -> None:
         """Append another user-information sub-item: its type and its bytes."""
-        self._others.append(_other(item_type, data))
+        self._others.append(self._other(item_type, data))
 
     def del_user_info(self, index: int) -> None:
         """Remove the other sub-item at a position."""
-        _item(self._others, index, "user information")
+        checks.entry(self._others, index, "user information")
         del self._others[index]
 
     # --- answering ------------------------------------------------------------------------------------------------
@@ -600,7 +603,7 @@ class LDicomAssociate:
     # --- looking up -----------------------------------------------------------------------------------------------
 
     def _at(self, index: int) -> PresentationContext:
-        return _item(self._contexts, index, "presentation context")
+        return checks.entry(self._contexts, index, "presentation context")
 
     def _context(self, presentation_id: int) -> PresentationContext:
         for context in self._contexts:
@@ -623,39 +626,3 @@ class LDicomAssociate:
             )
         if any(context.presentation_id == presentation_id for context in self._contexts):
             raise LDicomUsageError(f"presentation context {presentation_id} is there already", ErrorCode.PDU_ID)
-
-
-def _number(name: str, value: int, most: int) -> int:
-    if isinstance(value, int) and 0 <= value <= most:
-        return int(value)
-    raise LDicomUsageError(f"{name} is {value!r}: a whole number from 0 to {most} is wanted")
-
-
-def _result(value: int) -> AcceptResult:
-    return AcceptResult(_number("result", value, 0xFF))
-
-
-def _uid(name: str, uid: str) -> str:
-    if isinstance(uid, str) and is_uid(uid):
-        return str(uid)
-    raise LDicomUsageError(f"{name} is {uid!r}, which is not a UID (PS3.5 Section 9.1)")
-
-
-def _octets(name: str, value: bytes | str) -> bytes:
-    data = value.encode("utf-8") if isinstance(value, str) else bytes(value)
-    if len(data) > 0xFFFF:
-        raise LDicomUsageError(f"{name} has {len(data)} bytes: at most 65535 fit (PS3.7 Table D.3-14)")
-    return data
-
-
-def _other(item_type: int, data: bytes) -> UnknownItem:
-    return UnknownItem(_number("item_type", item_type, 0xFF), _octets("data", data))
-
-
-_T = TypeVar("_T")
-
-
-def _item(items: Sequence[_T], index: int, what: str) -> _T:
-    if isinstance(index, int) and 0 <= index < len(items):
-        return items[index]
-    raise LDicomUsageError(f"index is {index!r}: there are {len(items)} entries of {what}")

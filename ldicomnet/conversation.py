@@ -12,10 +12,12 @@ from typing import Any
 
 from .associate import LDicomAssociate
 from .body import Spool
+from .calls import Wants
 from .dataset import LDicomDS, to_body
-from .engine import Engine, Wants, log_of
+from .engine import Engine
 from .errors import LDicomDataError, LDicomError, LDicomUsageError
 from .hooks import Hooks
+from .log import log_of
 from .message import Message, Row, build, decode, from_dataset, to_dataset
 from .outbox import SendInfo
 from .part10 import encode_header

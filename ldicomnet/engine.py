@@ -7,19 +7,18 @@ Turns the effects of `upper_layer` into bytes, deadlines and calls, and what the
 from __future__ import annotations
 
 import contextlib
-import logging
 import threading
-from collections.abc import Callable, Iterator, MutableMapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from time import monotonic
-from typing import Any, Protocol
 
 from .body import Body, Spool
+from .calls import Calls, Wants
 from .errors import LDicomDataError, LDicomError, LDicomProtocolError, LDicomTimeoutError, LDicomUsageError
 from .inbound import Inbound
+from .log import log_of
 from .message import Message
 from .outbound import Buffer, batches
-from .outbox import Outbox, SendInfo
+from .outbox import Outbox
 from .pdu import (
     Abort,
     AssociateAccept,
@@ -48,73 +47,6 @@ _BOUND = 5.0
 """Seconds that the reader waits for other senders where no time is set."""
 _DATA_FLOOR = 64 << 10
 """Bytes per second below which a P-DATA-TF that streams is given up."""
-
-
-def log_of(name: str, number: int) -> logging.LoggerAdapter[logging.Logger]:
-    """A logger under `ldicomnet` whose records carry the association's number."""
-    return _Numbered(logging.getLogger(name), {"association": number})
-
-
-class _Numbered(logging.LoggerAdapter[logging.Logger]):
-    def process(self, msg: object, kwargs: MutableMapping[str, Any]) -> tuple[str, MutableMapping[str, Any]]:
-        number = self.extra["association"] if self.extra else 0
-        kwargs["extra"] = {"association": number}
-        return f"[{number}] {msg}", kwargs
-
-
-class Calls(Protocol):
-    """Whom the engine calls; all on the reader thread, but `sent` and `progress` on the thread that sends."""
-
-    def connected(self, error: ErrorCode) -> None:
-        """The connection that was asked for stands, or could not be made."""
-
-    def associate_requested(self, request: AssociateRequest) -> None:
-        """A-ASSOCIATE indication."""
-
-    def associate_accepted(self, accept: AssociateAccept) -> None:
-        """A-ASSOCIATE confirmation, accepted."""
-
-    def associate_rejected(self, reject: AssociateReject) -> None:
-        """A-ASSOCIATE confirmation, rejected."""
-
-    def release_requested(self) -> None:
-        """A-RELEASE indication."""
-
-    def release_answered(self) -> None:
-        """A-RELEASE confirmation."""
-
-    def aborted(self, source: int, reason: int) -> None:
-        """A-ABORT or A-P-ABORT indication."""
-
-    def message_received(self, message: Message) -> None:
-        """P-DATA indication of a whole message."""
-
-    def message_lost(self, message: Message, error: LDicomDataError) -> None:
-        """A message whose data set could not be kept."""
-
-    def spool(self, message: Message) -> Spool:
-        """The sink for a data set that begins."""
-        ...
-
-    def sent(self, records: list[SendInfo]) -> None:
-        """These PDUs left, or did not."""
-
-    def progress(self, sent: int, received: int, total: int | None) -> None:
-        """Bytes of the message that is being sent or received."""
-
-    def ended(self, error: ErrorCode) -> None:
-        """The connection is over; the last call."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wants:
-    """The calls that are not paid for unless someone wants them."""
-
-    received: Callable[[int, bytes], None] | None = None
-    """Every received PDU, before anything is made of it."""
-    sent: bool = False
-    sent_bytes: bool = False
-    progress: bool = False
 
 
 class Engine:

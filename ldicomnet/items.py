@@ -1,6 +1,7 @@
 """Items and user-information sub-items of the association PDUs: PS3.8 Sections 9.3.2, 9.3.3 and PS3.7 Annex D.3.3.
 
-Plain records that encode and decode themselves, in the order in which they came; unknown ones are kept as they are.
+Plain records: `encode` makes the whole item, `decode` reads what follows its header. They keep their order, and unknown
+ones are kept as they are.
 """
 
 from __future__ import annotations
@@ -51,7 +52,6 @@ class ProposedContext:
     transfer_syntaxes: list[str] = field(default_factory=list)
 
     def encode(self) -> bytes:
-        """The item."""
         syntaxes = item(ABSTRACT_SYNTAX, encode_text(self.abstract_syntax)) + b"".join(
             item(TRANSFER_SYNTAX, encode_text(uid)) for uid in self.transfer_syntaxes
         )
@@ -82,7 +82,6 @@ class AnsweredContext:
     transfer_syntax: str
 
     def encode(self) -> bytes:
-        """The item."""
         syntax = item(TRANSFER_SYNTAX, encode_text(self.transfer_syntax))
         return item(PRESENTATION_CONTEXT_AC, bytes((self.presentation_id, 0, self.result, 0)) + syntax)
 
@@ -134,12 +133,10 @@ class MaximumLength:
     length: int
 
     def encode(self) -> bytes:
-        """The sub-item."""
         return item(MAXIMUM_LENGTH, self.length.to_bytes(4, "big"))
 
     @classmethod
     def decode(cls, content: bytes) -> Self:
-        """From the content of the sub-item."""
         return cls(Cursor(_exactly(content, 4, "maximum length"), "maximum length").u32())
 
 
@@ -151,12 +148,10 @@ class ImplementationClass:
     uid: str
 
     def encode(self) -> bytes:
-        """The sub-item."""
         return item(IMPLEMENTATION_CLASS, encode_text(self.uid))
 
     @classmethod
     def decode(cls, content: bytes) -> Self:
-        """From the content of the sub-item."""
         return cls(decode_text(content))
 
 
@@ -168,12 +163,10 @@ class ImplementationVersion:
     name: str
 
     def encode(self) -> bytes:
-        """The sub-item."""
         return item(IMPLEMENTATION_VERSION, encode_text(self.name))
 
     @classmethod
     def decode(cls, content: bytes) -> Self:
-        """From the content of the sub-item."""
         return cls(decode_text(content))
 
 
@@ -186,12 +179,10 @@ class AsynchronousOperations:
     performed: int
 
     def encode(self) -> bytes:
-        """The sub-item."""
         return item(ASYNCHRONOUS_OPERATIONS, self.invoked.to_bytes(2, "big") + self.performed.to_bytes(2, "big"))
 
     @classmethod
     def decode(cls, content: bytes) -> Self:
-        """From the content of the sub-item."""
         cursor = Cursor(_exactly(content, 4, "asynchronous operations window"), "asynchronous operations window")
         return cls(cursor.u16(), cursor.u16())
 
@@ -206,12 +197,10 @@ class RoleSelection:
     provider: int
 
     def encode(self) -> bytes:
-        """The sub-item."""
         return item(ROLE_SELECTION, counted(encode_text(self.sop_class_uid)) + bytes((self.user, self.provider)))
 
     @classmethod
     def decode(cls, content: bytes) -> Self:
-        """From the content of the sub-item."""
         cursor = Cursor(content, "role selection")
         uid = decode_text(cursor.counted())
         return cls(uid, cursor.u8(), cursor.u8())
@@ -226,12 +215,10 @@ class ExtendedNegotiation:
     data: bytes
 
     def encode(self) -> bytes:
-        """The sub-item."""
         return item(EXTENDED_NEGOTIATION, counted(encode_text(self.sop_class_uid)) + self.data)
 
     @classmethod
     def decode(cls, content: bytes) -> Self:
-        """From the content of the sub-item."""
         cursor = Cursor(content, "SOP class extended negotiation")
         return cls(decode_text(cursor.counted()), cursor.rest())
 
@@ -246,7 +233,6 @@ class CommonExtendedNegotiation:
     related: tuple[str, ...] = ()
 
     def encode(self) -> bytes:
-        """The sub-item."""
         related = b"".join(counted(encode_text(uid)) for uid in self.related)
         uids = counted(encode_text(self.sop_class_uid)) + counted(encode_text(self.service_class_uid))
         return item(COMMON_EXTENDED_NEGOTIATION, uids + counted(related))
@@ -280,13 +266,11 @@ class UserIdentity:
     secondary: bytes = b""
 
     def encode(self) -> bytes:
-        """The sub-item."""
         head = bytes((self.identity_type, int(self.response_requested)))
         return item(USER_IDENTITY, head + counted(self.primary) + counted(self.secondary))
 
     @classmethod
     def decode(cls, content: bytes) -> Self:
-        """From the content of the sub-item."""
         cursor = Cursor(content, "user identity")
         return cls(cursor.u8(), bool(cursor.u8()), cursor.counted(), cursor.counted())
 
@@ -299,12 +283,10 @@ class UserIdentityResponse:
     response: bytes
 
     def encode(self) -> bytes:
-        """The sub-item."""
         return item(USER_IDENTITY_RESPONSE, counted(self.response))
 
     @classmethod
     def decode(cls, content: bytes) -> Self:
-        """From the content of the sub-item."""
         return cls(Cursor(content, "user identity response").counted())
 
 
@@ -316,7 +298,6 @@ class UnknownItem:
     data: bytes
 
     def encode(self) -> bytes:
-        """The sub-item."""
         return item(self.item_type, self.data)
 
 

@@ -6,7 +6,6 @@ set is asked for as a `pydicom.Dataset`. Knows no PDU and no connection.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +13,7 @@ from io import BytesIO
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
+from . import checks
 from .body import Body
 from .errors import LDicomProtocolError, LDicomUsageError
 from .status import AbortReason, Command, Priority, Status
@@ -88,44 +88,20 @@ DATA_SET_TYPE, STATUS, AFFECTED_INSTANCE = 0x0800, 0x0900, 0x1000
 _ELEMENT = Struct("<HHI")
 _NUMBER = Struct("<HHIH")
 _PAIR = Struct("<II")
-_UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*")
 
 
 # --- values of elements ------------------------------------------------------------------------------------------
 
 
-def _number(name: str, value: object) -> int:
-    if isinstance(value, int) and 0 <= value <= 0xFFFF:
-        return int(value)
-    raise LDicomUsageError(f"{name} is {value!r}: a whole number from 0 to 65535 is wanted (PS3.7 Annex E)")
-
-
-def is_uid(uid: str) -> bool:
-    """Whether `uid` is a unique identifier: digits and dots, no leading zeros, up to 64 characters (PS3.5 9.1)."""
-    return len(uid) <= 64 and _UID.fullmatch(uid) is not None
-
-
-def is_tolerable_uid(uid: str) -> bool:
-    """Whether `uid` is digits and dots, up to 64 characters: instances in the field have components with leading zeros,
-    and a response repeats what the request said."""
-    return 1 <= len(uid) <= 64 and not uid.strip("0123456789.")
-
-
 @lru_cache(2048)
 def _uid(name: str, value: str, tolerant: bool) -> bytes:
-    if not isinstance(value, str) or not (is_tolerable_uid if tolerant else is_uid)(value):
-        raise LDicomUsageError(f"{name} is {value!r}, which is not a UID (PS3.5 Section 9.1)")
+    if not (tolerant and isinstance(value, str) and checks.is_tolerable_uid(value)):
+        checks.uid(name, value)
     return value.encode("ascii") + b"\0" * (len(value) & 1)
 
 
-def encode_title(name: str, title: str) -> bytes:
-    """An AE title (PS3.5 Table 6.2-1), or an error that names the parameter."""
-    stripped = title.strip(" ") if isinstance(title, str) else ""
-    if not stripped or len(stripped) > 16 or not stripped.isascii() or not stripped.isprintable() or "\\" in stripped:
-        raise LDicomUsageError(
-            f"{name} is {title!r}: an AE title has 1 to 16 characters of the default repertoire, without backslash"
-        )
-    data = stripped.encode("ascii")
+def _title(name: str, value: str) -> bytes:
+    data = checks.title(name, value).encode("ascii")
     return data + b" " * (len(data) & 1)
 
 
@@ -149,8 +125,8 @@ def _element(number: int, data: bytes) -> bytes:
 
 
 _ENCODE: dict[str, Callable[[int, str, Any], bytes]] = {
-    "US": lambda number, name, value: _NUMBER.pack(0, number, 2, _number(name, value)),
-    "AE": lambda number, name, value: _element(number, encode_title(name, value)),
+    "US": lambda number, name, value: _NUMBER.pack(0, number, 2, checks.number(name, value, 0xFFFF)),
+    "AE": lambda number, name, value: _element(number, _title(name, value)),
     "LO": lambda number, name, value: _element(number, _text(name, value)),
     "AT": lambda number, name, value: _element(number, _tags(name, value)),
 }

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
+from . import checks
 from .associate import LDicomAssociate
 from .conversation import Conversation, overrides
 from .dataset import LDicomDS, to_command_set
@@ -250,7 +251,7 @@ class LDicomNet(Hooks):
         self._check_idle()
         host = "" if host_address in (None, "*") else str(host_address)
         family(ip_type)
-        address = host, _port("host_port", host_port)
+        address = host, checks.number("host_port", host_port, 0xFFFF, ErrorCode.NET_ARGUMENT_INCORRECT)
         listener = Listener(address, peers, IpType(ip_type), self._socket_options, self.limits, self._arrived)
         self._listener = listener
         self._register()
@@ -349,9 +350,11 @@ class LDicomNet(Hooks):
             raise LDicomUsageError(f"peer_address is {peer_address!r}", ErrorCode.NET_DESTINATION_REQUIRED)
         host = "" if host_address in (None, "*") else str(host_address)
         family(ip_type)
-        route = Route(
-            host, _port("host_port", host_port), peer_address, _port("peer_port", peer_port), IpType(ip_type)
-        )
+        ports = [
+            checks.number(name, port, 0xFFFF, ErrorCode.NET_ARGUMENT_INCORRECT)
+            for name, port in (("host_port", host_port), ("peer_port", peer_port))
+        ]
+        route = Route(host, ports[0], peer_address, ports[1], IpType(ip_type))
         self.attach(TcpTransport(None, route, self._socket_options, self.timeouts.send), requestor=True)
 
     def attach(self, transport: Transport, requestor: bool) -> None:
@@ -507,7 +510,11 @@ class LDicomNet(Hooks):
     @_reports
     def send_associate_reject(self, result: int, source: int, reason: int) -> None:
         """Reject the requested association: `RejectResult`, `RejectSource`, `RejectReason`."""
-        reject = AssociateReject(_octet("result", result), _octet("source", source), _octet("reason", reason))
+        octets = [
+            checks.number(name, value, 0xFF)
+            for name, value in (("result", result), ("source", source), ("reason", reason))
+        ]
+        reject = AssociateReject(*octets)
         self._running().engine.send_pdu(Event.ASSOCIATE_REJECT, reject)
 
     @_reports
@@ -523,7 +530,8 @@ class LDicomNet(Hooks):
     @_reports
     def send_abort(self, source: int, reason: int) -> None:
         """Abort the association: `AbortSource`, `AbortReason`; a message that is being sent breaks off."""
-        self._running().engine.send_abort(Abort(_octet("source", source), _octet("reason", reason)))
+        abort = Abort(checks.number("source", source, 0xFF), checks.number("reason", reason, 0xFF))
+        self._running().engine.send_abort(abort)
 
     # --- messages -------------------------------------------------------------------------------------------------
 
@@ -553,15 +561,3 @@ class LDicomNet(Hooks):
         if self._conversation is None or self._conversation.engine.is_over:
             raise LDicomUsageError("the object is not connected", ErrorCode.NET_NOT_CONNECTED)
         return self._conversation
-
-
-def _port(name: str, port: int) -> int:
-    if isinstance(port, int) and 0 <= port <= 0xFFFF:
-        return port
-    raise LDicomUsageError(f"{name} is {port!r}: a port from 0 to 65535 is wanted", ErrorCode.NET_ARGUMENT_INCORRECT)
-
-
-def _octet(name: str, value: int) -> int:
-    if isinstance(value, int) and 0 <= value <= 0xFF:
-        return int(value)
-    raise LDicomUsageError(f"{name} is {value!r}: a number from 0 to 255 is wanted")

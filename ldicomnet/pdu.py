@@ -1,6 +1,6 @@
-"""The seven protocol data units of PS3.8 Section 9.3: plain records that encode and decode themselves.
+"""The seven protocol data units of PS3.8 Section 9.3: plain records.
 
-`decode` makes one of a whole PDU. P-DATA-TF is here for completeness and for tests: the engine reads and writes its
+`encode` makes the whole PDU, `decode` of a class reads what follows its header, and the function `decode` a whole PDU. P-DATA-TF is here for completeness and for tests: the engine reads and writes its
 fragments in place.
 """
 
@@ -53,13 +53,11 @@ class AssociateRequest:
     version: int = 1
 
     def encode(self) -> bytes:
-        """The whole PDU."""
         contexts = b"".join(context.encode() for context in self.contexts)
         return _frame(PduType.ASSOCIATE_REQUEST, _association(self, contexts))
 
     @classmethod
     def decode(cls, content: bytes) -> Self:
-        """From the bytes after the PDU header."""
         version, called, calling, items = _read_association(content)
         contexts = [ProposedContext.decode(data) for kind, data in items if kind == PRESENTATION_CONTEXT_RQ]
         _distinct(context.presentation_id for context in contexts)
@@ -79,13 +77,11 @@ class AssociateAccept:
     version: int = 1
 
     def encode(self) -> bytes:
-        """The whole PDU."""
         contexts = b"".join(context.encode() for context in self.contexts)
         return _frame(PduType.ASSOCIATE_ACCEPT, _association(self, contexts))
 
     @classmethod
     def decode(cls, content: bytes) -> Self:
-        """From the bytes after the PDU header."""
         version, called, calling, items = _read_association(content)
         contexts = [AnsweredContext.decode(data) for kind, data in items if kind == PRESENTATION_CONTEXT_AC]
         _distinct(context.presentation_id for context in contexts)
@@ -102,12 +98,10 @@ class AssociateReject:
     reason: int
 
     def encode(self) -> bytes:
-        """The whole PDU."""
         return _frame(PduType.ASSOCIATE_REJECT, bytes((0, self.result, self.source, self.reason)))
 
     @classmethod
     def decode(cls, content: bytes) -> Self:
-        """From the bytes after the PDU header."""
         _reserved, result, source, reason = _four(content)
         return cls(result, source, reason)
 
@@ -142,12 +136,10 @@ class DataTransfer:
     values: list[DataValue] = field(default_factory=list)
 
     def encode(self) -> bytes:
-        """The whole PDU."""
         return _frame(PduType.DATA_TRANSFER, b"".join(value.encode() for value in self.values))
 
     @classmethod
     def decode(cls, content: bytes) -> Self:
-        """From the bytes after the PDU header."""
         cursor, values = Cursor(content, "P-DATA-TF"), []
         while cursor.left:
             values.append(DataValue.decode(cursor.take(cursor.u32())))
@@ -161,12 +153,10 @@ class ReleaseRequest:
     pdu_type: ClassVar[PduType] = PduType.RELEASE_REQUEST
 
     def encode(self) -> bytes:
-        """The whole PDU."""
         return _frame(PduType.RELEASE_REQUEST, bytes(4))
 
     @classmethod
     def decode(cls, content: bytes) -> Self:
-        """From the bytes after the PDU header."""
         _four(content)
         return cls()
 
@@ -178,12 +168,10 @@ class ReleaseResponse:
     pdu_type: ClassVar[PduType] = PduType.RELEASE_RESPONSE
 
     def encode(self) -> bytes:
-        """The whole PDU."""
         return _frame(PduType.RELEASE_RESPONSE, bytes(4))
 
     @classmethod
     def decode(cls, content: bytes) -> Self:
-        """From the bytes after the PDU header."""
         _four(content)
         return cls()
 
@@ -197,12 +185,10 @@ class Abort:
     reason: int
 
     def encode(self) -> bytes:
-        """The whole PDU."""
         return _frame(PduType.ABORT, bytes((0, 0, self.source, self.reason)))
 
     @classmethod
     def decode(cls, content: bytes) -> Self:
-        """From the bytes after the PDU header."""
         _reserved, _reserved, source, reason = _four(content)
         return cls(source, reason)
 

@@ -13,9 +13,10 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
+from .checks import is_tolerable_uid
 from .dataset import LDicomDS
 from .errors import LDicomError
-from .message import BY_NAME, Row, is_tolerable_uid
+from .message import BY_NAME, Row
 from .status import Command, ErrorCode, Priority, Status
 
 if TYPE_CHECKING:
