@@ -15,7 +15,7 @@ from .body import Spool
 from .calls import Wants
 from .dataset import LDicomDS, to_body
 from .engine import Engine
-from .errors import LDicomDataError, LDicomError, LDicomUsageError
+from .errors import LDicomDataError, LDicomError, LDicomProtocolError, LDicomUsageError
 from .hooks import Hooks
 from .log import log_of
 from .message import Message, Row, build, decode, from_dataset, to_dataset
@@ -149,7 +149,10 @@ class Conversation:
     def send_data(self, presentation_id: int, command_set: bytes, dataset: Any, group_length: bool) -> None:
         """Send a message of any kind."""
         syntax = self._syntax_to_send(presentation_id)
-        message = decode(presentation_id, command_set)
+        try:
+            message = decode(presentation_id, command_set)
+        except LDicomProtocolError as error:
+            raise LDicomUsageError(f"command_set is not one: {error}") from error
         body = None if dataset is None else to_body(dataset, syntax, group_length)
         self._unanswered.discard(message.message_id)
         self.engine.send_message(message, body)
@@ -274,7 +277,7 @@ class Conversation:
                 hook(message.presentation_id, *arguments, dataset)
             else:
                 hook(message.presentation_id, *arguments)
-        except Exception:
+        except (Exception, SystemExit):
             self._log.exception("a hook of %r failed", message)
             self._fail(message, Status.PROCESSING_FAILURE)
 
@@ -305,7 +308,7 @@ class Conversation:
         """Call a hook; False when it raised, which is logged."""
         try:
             hook(*arguments)
-        except Exception:
+        except (Exception, SystemExit):
             self._log.exception("%s failed", getattr(hook, "__name__", hook))
             return False
         return True

@@ -43,6 +43,7 @@ _EVENTS = {
     PduType.ABORT: Event.ABORT_PDU,
 }
 _SENDS_DATA = (State.STA6, State.STA8)
+_RELEASING = (State.STA7, State.STA10, State.STA11)
 _BOUND = 5.0
 """Seconds that the reader waits for other senders where no time is set."""
 _DATA_FLOOR = 64 << 10
@@ -93,6 +94,7 @@ class Engine:
         self._ending: ErrorCode | None = None  # why the connection ends, once that is known
         self._abort_reason: int = AbortReason.UNEXPECTED
         self._connected = False
+        self._release_agreed = False  # the answer to a release request waits for Sta12
         self._sending_message = False
         self._interrupted = False  # an abort waits for the message that is being sent
         self._over = False
@@ -256,12 +258,11 @@ class Engine:
 
     def _receive(self, view: memoryview) -> int:
         """Bytes read into `view`; 0 at the end. Whatever deadline comes first is kept."""
-        inside_pdu = self._inbound.is_inside_pdu
-        if not inside_pdu:
+        unfinished = self._inbound.is_inside_pdu or self._inbound.is_inside_message
+        if not unfinished:
             self._pdu_by = NEVER
         elif self._pdu_by == NEVER and self._timeouts.pdu is not None:
             self._pdu_by = deadline(self._timeouts.pdu + self._inbound.pdu_left / _DATA_FLOOR)
-        unfinished = inside_pdu or self._inbound.is_inside_message
         while True:
             self._transport.set_timeout(self._wait())
             try:
@@ -270,8 +271,7 @@ class Engine:
                 if self._expire():
                     return 0
                 self._inbound.rest()
-                if not inside_pdu:
-                    view = self._inbound.room()
+                view = self._inbound.room()
 
     def _wait(self) -> float | None:
         """How long the next read may block: until the first deadline, and never so long that one which another
@@ -293,16 +293,18 @@ class Engine:
     def _expire(self) -> bool:
         """Act on the deadlines that have passed; True when the connection is over."""
         now = monotonic()
-        awaited = self._first_awaited()
+        message_id, awaited = self._first_awaited()
         if self._artim <= now:
             self._expire_artim()
             return True
         if self._answer_by <= now:
             return self._give_up("no answer to the association or release request in time")
-        if awaited[1] <= now:
-            return self._give_up(f"no response to message {awaited[0]} in time")
         if self._pdu_by <= now:
-            return self._give_up("a PDU that has begun did not end in time")
+            return self._give_up("a PDU or message that has begun did not go on in time")
+        if awaited <= now and self._inbound.is_inside_message:
+            self._renew_awaited()
+        elif awaited <= now:
+            return self._give_up(f"no response to message {message_id} in time")
         return False
 
     def _expire_artim(self) -> None:
@@ -332,10 +334,13 @@ class Engine:
 
     def _lose(self, error: LDicomError) -> None:
         """The connection broke."""
-        if self._ending is None:
-            self._ending = error.code
-            if self._machine.state != State.STA13:
-                self._log.warning("%s", error)
+        if self._ending is not None:
+            return
+        if self._machine.state in (State.STA1, State.STA13):
+            self._ending = ErrorCode.SUCCESS
+            return
+        self._ending = error.code
+        self._log.warning("%s", error)
 
     def _finish(self) -> None:
         """The end of the reader thread: nothing is left behind, then the last call."""
@@ -360,6 +365,7 @@ class Engine:
 
     def data_pdu(self) -> bool:
         """A P-DATA-TF begins: DT-2 and AR-6 take it."""
+        self._pdu_by = NEVER
         action = self._react(Event.P_DATA_PDU, by_peer=True)
         if Effect.INDICATE in action.effects:
             return True
@@ -368,6 +374,7 @@ class Engine:
 
     def control_pdu(self, pdu_type: int, content: bytes) -> None:
         """One of the other six PDUs."""
+        self._pdu_by = NEVER
         try:
             pdu = decode_content(pdu_type, content)
         except LDicomProtocolError as error:
@@ -375,8 +382,10 @@ class Engine:
             return
         acceptable = not isinstance(pdu, AssociateRequest) or bool(pdu.version & 1)
         action = self._react(_EVENTS[PduType(pdu_type)], acceptable, by_peer=True)
+        self._answer_by = deadline(self._answer_time())
+        if self._machine.state == State.STA12 and self._release_agreed:
+            self.send_pdu(Event.RELEASE_RESPONSE, ReleaseResponse())
         if Effect.INDICATE in action.effects:
-            self._answer_by = NEVER
             self._perform(action, pdu)
         else:
             self._unexpected(action, pdu.pdu_type)
@@ -419,10 +428,18 @@ class Engine:
 
     def _settle(self, message: Message) -> None:
         if not message.is_response:
+            self._renew_awaited()
             return
         with self._state_lock:
             if self._awaited.pop(message.message_id, None) is not None and not message.is_final:
                 self._awaited[message.message_id] = deadline(self._timeouts.dimse)
+
+    def _renew_awaited(self) -> None:
+        """The peer is at work for us: the C-STOREs of our C-GET are requests of its own."""
+        if self._awaited:
+            with self._state_lock:
+                until = deadline(self._timeouts.dimse)
+                self._awaited = {message_id: max(until, old) for message_id, old in self._awaited.items()}
 
     # --- effects --------------------------------------------------------------------------------------------------
 
@@ -509,8 +526,11 @@ class Engine:
 
     def _send_primitive(self, event: Event, data: bytes) -> None:
         """The PDU of a local primitive, and what the machine asks besides."""
+        if event == Event.RELEASE_RESPONSE and self._machine.state == State.STA10:
+            self._release_agreed = True  # a collision: the acceptor answers once it has its own answer, in Sta12
+            return
         action = self._react(event)
-        self._answer_by = deadline(self._answer_time(event))
+        self._answer_by = deadline(self._answer_time())
         if Effect.START_ARTIM in action.effects:
             self._start_artim()
         if Effect.SEND in action.effects or Effect.SEND_ABORT in action.effects:
@@ -518,11 +538,11 @@ class Engine:
         if Effect.CLOSE in action.effects:
             self._transport.close()
 
-    def _answer_time(self, event: Event) -> float | None:
-        """Seconds that the peer has to answer."""
-        if event == Event.TRANSPORT_CONFIRM:
+    def _answer_time(self) -> float | None:
+        """Seconds that the peer has to answer, in the state we are in."""
+        if self._machine.state == State.STA5:
             return self._timeouts.association
-        return self._timeouts.release if event == Event.RELEASE_REQUEST else None
+        return self._timeouts.release if self._machine.state in _RELEASING else None
 
     def _send_message(self, message: Message, body: Body | None) -> None:
         if self._sending_message:

@@ -473,7 +473,9 @@ def from_dataset(dataset: Dataset, has_data_set: bool) -> bytes:
     except (AttributeError, TypeError, ValueError) as error:
         raise LDicomUsageError(f"command_set cannot be encoded: {error}") from error
     elements = decode_elements(stream.getvalue())
-    present = elements.get(DATA_SET_TYPE, b"\1\1") != b"\1\1"
-    if has_data_set != present:
-        elements[DATA_SET_TYPE] = b"\1\0" if has_data_set else b"\1\1"
+    present = elements.get(DATA_SET_TYPE, b"") not in (b"", b"\1\1")
+    if not has_data_set:
+        elements[DATA_SET_TYPE] = b"\1\1"
+    elif not present:
+        elements[DATA_SET_TYPE] = b"\1\0"
     return encode_elements(elements)

@@ -20,7 +20,7 @@ from . import checks
 from .associate import LDicomAssociate
 from .conversation import Conversation, overrides
 from .dataset import LDicomDS, to_command_set
-from .errors import LDicomError, LDicomSecurityError, LDicomUsageError
+from .errors import LDicomError, LDicomSecurityError, LDicomTransportError, LDicomUsageError
 from .hooks import Hooks
 from .listener import Listener
 from .message import Row, to_dataset
@@ -112,7 +112,7 @@ class LDicomNet(Hooks):
         self._server: LDicomNet | None = None
         self._clients: list[LDicomNet] = []
         self._clients_lock = threading.Lock()
-        self._message_ids = itertools.count(1)
+        self._message_ids = itertools.count()
 
     def __enter__(self) -> Self:
         return self
@@ -249,6 +249,7 @@ class LDicomNet(Hooks):
             LDicomUsageError: the object is in use.
         """
         self._check_idle()
+        self._check_security()
         host = "" if host_address in (None, "*") else str(host_address)
         family(ip_type)
         address = host, checks.number("host_port", host_port, 0xFFFF, ErrorCode.NET_ARGUMENT_INCORRECT)
@@ -262,7 +263,7 @@ class LDicomNet(Hooks):
         """A connection request waits; on the accept thread."""
         try:
             self.on_accept(ErrorCode.SUCCESS)
-        except Exception:
+        except (Exception, SystemExit):
             _log.exception("on_accept failed; the request waits for the next accept")
 
     def create_client(self) -> Self:
@@ -346,6 +347,7 @@ class LDicomNet(Hooks):
             LDicomUsageError: the object is in use, or an argument is wrong.
         """
         self._check_idle()
+        self._check_security()
         if not peer_address or not isinstance(peer_address, str):
             raise LDicomUsageError(f"peer_address is {peer_address!r}", ErrorCode.NET_DESTINATION_REQUIRED)
         host = "" if host_address in (None, "*") else str(host_address)
@@ -379,7 +381,13 @@ class LDicomNet(Hooks):
             number=next(_numbers),
         )
         self._register()
-        self._conversation.engine.start()
+        try:
+            self._conversation.engine.start()
+        except RuntimeError as error:  # the process may have no more threads
+            self._conversation = None
+            transport.close()
+            transport.dispose()
+            raise LDicomTransportError(ErrorCode.NET_NO_BUFFERS, f"the connection gets no thread: {error}") from error
 
     def _check_idle(self) -> None:
         if self.is_activated():
@@ -399,7 +407,7 @@ class LDicomNet(Hooks):
                 continue
             try:
                 net.on_close(error, self)
-            except Exception:
+            except (Exception, SystemExit):
                 _log.exception("on_close failed")
 
     # --- closing --------------------------------------------------------------------------------------------------

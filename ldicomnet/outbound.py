@@ -54,12 +54,13 @@ def batches(message: Message, body: Body | None, maximum: int) -> Iterator[list[
         yield batch
         return
     left = body.size
+    step = max(1, min(_BATCH_PDUS, _BATCH_BYTES // size)) * size
     if not left:
         _append(batch, memoryview(b""), size, message.presentation_id, 0, is_end=True)
     for chunk in body.chunks(size):
         left -= len(chunk)
-        for start in range(0, len(chunk), _BATCH_PDUS * size):
-            part = chunk[start : start + _BATCH_PDUS * size]
+        for start in range(0, len(chunk), step):
+            part = chunk[start : start + step]
             is_end = left == 0 and start + len(part) == len(chunk)
             _append(batch, part, size, message.presentation_id, 0, is_end)
             yield batch

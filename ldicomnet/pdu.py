@@ -1,7 +1,7 @@
 """The seven protocol data units of PS3.8 Section 9.3: plain records.
 
-`encode` makes the whole PDU, `decode` of a class reads what follows its header, and the function `decode` a whole PDU. P-DATA-TF is here for completeness and for tests: the engine reads and writes its
-fragments in place.
+`encode` makes the whole PDU, `decode` of a class reads what follows its header, and the function `decode` reads a whole
+one. P-DATA-TF is here for completeness and for tests: the engine reads and writes its fragments in place.
 """
 
 from __future__ import annotations

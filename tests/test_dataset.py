@@ -1,0 +1,229 @@
+"""`LDicomDS`: real files as they are, lazily decoded, converted between the uncompressed syntaxes, saved atomically."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+import pydicom
+from pydicom import Dataset, dcmread
+from pydicom.data import get_testdata_file
+
+from ldicomnet import Command, ErrorCode, LDicomDataError, LDicomDS, LDicomUsageError, Status
+from ldicomnet.body import MemoryBody
+from ldicomnet.dataset import to_body
+
+from .support import BIG, DEFLATED, EXPLICIT, IMPLICIT
+
+UNCOMPRESSED = {
+    "CT_small.dcm": EXPLICIT,
+    "MR_small_bigendian.dcm": BIG,
+    "rtplan.dcm": IMPLICIT,
+    "image_dfl.dcm": DEFLATED,
+    "SC_rgb_16bit.dcm": EXPLICIT,
+    "ExplVR_BigEnd.dcm": BIG,
+}
+
+
+def path_of(name: str) -> Path:
+    """A file of pydicom's wheel."""
+    found = get_testdata_file(name, download=False)
+    assert found is not None, name
+    return Path(str(found))
+
+
+class RealFiles(unittest.TestCase):
+    """The files of pydicom's wheel."""
+
+    def test_every_file_is_read_as_pydicom_reads_it(self) -> None:
+        root = Path(pydicom.__file__).parent / "data"
+        count = 0
+        for path in sorted(root.rglob("*")):
+            if not path.is_file():
+                continue
+            try:
+                loaded = LDicomDS.load(path)
+            except LDicomDataError:
+                continue
+            count += 1
+            with self.subTest(file=path.name):
+                data = path.read_bytes()
+                self.assertTrue(data.endswith(loaded.read()))
+                self.assertEqual(loaded.size, len(loaded.read()))
+                expected = dcmread(path, force=True, stop_before_pixels=True)
+                if "TransferSyntaxUID" in expected.file_meta:
+                    self.assertEqual(loaded.transfer_syntax, expected.file_meta.TransferSyntaxUID)
+                if loaded.transfer_syntax != DEFLATED:
+                    self.assertEqual(loaded.read()[:2], _first_group(expected, loaded.transfer_syntax))
+        self.assertGreater(count, 150)
+
+    def test_load_reads_no_pixels(self) -> None:
+        path = path_of("CT_small.dcm")
+        with mock.patch("ldicomnet.body.FileBody.open", side_effect=AssertionError("read")):
+            loaded = LDicomDS.load(path)
+            self.assertEqual(loaded.sop_class_uid, "1.2.840.10008.5.1.4.1.1.2")
+            self.assertEqual(loaded.size, 38870)
+
+    def test_decoded_once_and_kept(self) -> None:
+        loaded = LDicomDS.load(path_of("CT_small.dcm"))
+        self.assertIs(loaded.dataset, loaded.dataset)
+        self.assertEqual(loaded.dataset.PatientName, "CompressedSamples^CT1")
+        self.assertEqual(loaded.dataset.file_meta.TransferSyntaxUID, EXPLICIT)
+
+    def test_conversions_of_real_files(self) -> None:
+        for name in UNCOMPRESSED:
+            source = LDicomDS.load(path_of(name))
+            self.assertEqual(source.transfer_syntax, UNCOMPRESSED[name])
+            for syntax in (IMPLICIT, EXPLICIT, BIG, DEFLATED):
+                with self.subTest(file=name, to=syntax):
+                    body = to_body(source, syntax, group_length=False)
+                    converted = LDicomDS(body, syntax, source.sop_class_uid, source.sop_instance_uid)
+                    back = LDicomDS(
+                        to_body(converted, source.transfer_syntax, False), source.transfer_syntax
+                    )
+                    _compare(self, source.dataset, back.dataset)
+                    if "PixelData" in source.dataset and source.dataset["PixelData"].VR == "OW":
+                        swapped = (syntax == BIG) != (source.transfer_syntax == BIG)
+                        self.assertEqual(_is_swapped(source.dataset.PixelData, converted.dataset.PixelData), swapped)
+
+    def test_refusals(self) -> None:
+        compressed = LDicomDS.load(path_of("JPEG2000.dcm"))
+        self.assertIs(to_body(compressed, compressed.transfer_syntax, False), compressed.body)
+        for syntax in (IMPLICIT, EXPLICIT, "1.2.840.10008.1.2.4.50"):
+            for given in (compressed, path_of("JPEG2000.dcm"), dcmread(path_of("JPEG2000.dcm"))):
+                with self.subTest(to=syntax, given=type(given)), self.assertRaises(LDicomUsageError) as caught:
+                    to_body(given, syntax, False)
+                self.assertEqual(caught.exception.code, ErrorCode.TRANSFER_SYNTAX_NOT_SUPPORTED)
+
+    def test_files_that_are_none(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            cases = {
+                "empty": b"",
+                "text": b"hello" * 100,
+                "only a prefix": bytes(128) + b"DICM",
+                "cut off": path_of("CT_small.dcm").read_bytes()[:200],
+            }
+            for name, data in cases.items():
+                path = Path(folder, name)
+                path.write_bytes(data)
+                with self.subTest(case=name), self.assertRaises(LDicomDataError):
+                    LDicomDS.load(path)
+            with self.assertRaises(LDicomDataError) as caught:
+                LDicomDS.load(Path(folder, "absent"))
+            self.assertEqual(caught.exception.code, ErrorCode.OPEN)
+
+    def test_garbage_is_one_error_on_demand(self) -> None:
+        nested = bytes.fromhex("08001111 5351 0000 ffffffff" + "feff00e0 ffffffff") * 5000
+        for data, syntax in ((nested, EXPLICIT), (b"no deflate stream", DEFLATED)):
+            with self.subTest(syntax=syntax):
+                with self.assertRaises(LDicomDataError) as caught:
+                    _ = LDicomDS(MemoryBody(data), syntax).dataset
+                self.assertEqual(caught.exception.code, ErrorCode.FORMAT)
+
+
+def _first_group(dataset: Dataset, syntax: str) -> bytes:
+    group = min(tag.group for tag in dataset.keys())  # noqa: SIM118
+    return group.to_bytes(2, "big" if syntax == BIG else "little")
+
+
+def _is_swapped(before: bytes, after: bytes) -> bool:
+    if before == after:
+        return False
+    assert before[0::2] == after[1::2] and before[1::2] == after[0::2]
+    return True
+
+
+def _compare(case: unittest.TestCase, first: Dataset, second: Dataset) -> None:
+    """Two data sets are the same, but for retired group lengths and what implicit syntaxes forget of a VR."""
+    for element in first:
+        if element.tag.element == 0:
+            continue
+        case.assertEqual(element.value, second[element.tag].value)
+
+
+class Saving(unittest.TestCase):
+    """A file appears complete, or not at all."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        self.source = LDicomDS.load(path_of("CT_small.dcm"))
+
+    def test_bytes_are_preserved(self) -> None:
+        target = self.folder / "saved.dcm"
+        for durable in (True, False):
+            self.source.save(target, durable=durable)
+            self.assertEqual(target.read_bytes()[:132], bytes(128) + b"DICM")
+            again = LDicomDS.load(target)
+            self.assertEqual(again.read(), self.source.read())
+            self.assertEqual(again.sop_instance_uid, self.source.sop_instance_uid)
+            self.assertEqual(dcmread(target).file_meta.TransferSyntaxUID, EXPLICIT)
+        self.assertEqual(os.listdir(self.folder), ["saved.dcm"])
+
+    def test_order_of_a_durable_save(self) -> None:
+        steps: list[str] = []
+        real = {"fsync": os.fsync, "replace": Path.replace}
+        with (
+            mock.patch("os.fsync", lambda fd: (steps.append("fsync"), real["fsync"](fd))[1]),
+            mock.patch.object(Path, "replace", lambda a, b: (steps.append("rename"), real["replace"](a, b))[1]),
+        ):
+            self.source.save(self.folder / "saved.dcm")
+        self.assertEqual(steps, ["fsync", "rename", "fsync"])
+
+    def test_a_failure_leaves_nothing(self) -> None:
+        with mock.patch("os.fsync", side_effect=OSError(28, "No space left on device")):
+            with self.assertRaises(LDicomDataError) as caught:
+                self.source.save(self.folder / "saved.dcm")
+        self.assertEqual(caught.exception.code, ErrorCode.DISK_FULL)
+        self.assertEqual(os.listdir(self.folder), [])
+        with self.assertRaises(LDicomDataError):
+            self.source.save(self.folder / "absent" / "saved.dcm")
+
+    def test_a_file_that_vanished(self) -> None:
+        path = self.folder / "original.dcm"
+        self.source.save(path)
+        loaded = LDicomDS.load(path)
+        path.unlink()
+        with self.assertRaises(LDicomDataError):
+            loaded.save(self.folder / "copy.dcm")
+        with self.assertRaises(LDicomDataError):
+            loaded.read()
+        self.assertEqual(os.listdir(self.folder), [])
+
+
+class FromDatasets(unittest.TestCase):
+    """`from_dataset`."""
+
+    def test_encodings(self) -> None:
+        dataset = Dataset()
+        dataset.PatientID = "1"
+        dataset.SOPInstanceUID = "1.2.3"
+        for syntax in (None, IMPLICIT, EXPLICIT, BIG, DEFLATED):
+            made = LDicomDS.from_dataset(dataset, syntax)
+            self.assertEqual(made.transfer_syntax, syntax or IMPLICIT)
+            self.assertEqual(made.dataset.PatientID, "1")
+            self.assertEqual(made.sop_instance_uid, "1.2.3")
+
+    def test_the_file_meta_information_says_the_syntax(self) -> None:
+        made = LDicomDS.from_dataset(dcmread(path_of("CT_small.dcm")))
+        self.assertEqual(made.transfer_syntax, EXPLICIT)
+        self.assertEqual(made.read(), LDicomDS.load(path_of("CT_small.dcm")).read())
+
+    def test_what_cannot_be_encoded(self) -> None:
+        dataset = Dataset()
+        dataset.add_new(0x00280010, "US", 70000)
+        with self.assertRaises(LDicomDataError) as caught:
+            LDicomDS.from_dataset(dataset, EXPLICIT)
+        self.assertEqual(caught.exception.code, ErrorCode.CONVERSION)
+
+    def test_command_sets(self) -> None:
+        for command, is_request in ((Command.C_STORE, True), (Command.C_MOVE, False), (Command.C_CANCEL, True)):
+            made = LDicomDS.init_cs(command, is_request)
+            self.assertEqual(made.get_info_cs(), (command, is_request))
+        self.assertEqual(LDicomDS.init_cs(Command.C_ECHO, False).dataset.Status, Status.SUCCESS)
+        with self.assertRaises(LDicomUsageError):
+            LDicomDS.init_cs(Command.C_CANCEL, False)
+        with self.assertRaises(LDicomUsageError):
+            LDicomDS.load(path_of("CT_small.dcm")).get_info_cs()
