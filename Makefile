@@ -23,7 +23,7 @@ help:
 	@echo "PYTHON=python3.12 VENV=.venv-3.12 choose the interpreter (3.11 or newer) and the environment"
 
 demo: $(VENV)/.ready-core
-	@$(PY) -m samples.demo $(ARGS)
+	@$(PY) samples/demo.py $(ARGS)
 
 test: $(VENV)/.ready-test
 	@$(PY) -m unittest discover -s tests -t . $(ARGS)

@@ -13,6 +13,7 @@ from typing import Any
 from .associate import LDicomAssociate
 from .body import Spool
 from .calls import Wants
+from .checks import is_tolerable_uid
 from .dataset import LDicomDS, to_body
 from .engine import Engine
 from .errors import LDicomDataError, LDicomError, LDicomProtocolError, LDicomUsageError
@@ -90,7 +91,7 @@ class Conversation:
         self.associate: LDicomAssociate | None = None
         self.command_set = b""
         self._syntaxes: dict[int, str] = {}  # accepted context IDs with their transfer syntaxes
-        self._unanswered: set[int] = set()  # message IDs of the peer's requests
+        self._unanswered: dict[int, Message] = {}  # the peer's requests by message ID
         self._wants_data = overrides(net, "on_receive_data")
         self._changes_responses = overrides(net, "on_before_send_command_set")
         self._progress_at = 0.0
@@ -137,14 +138,29 @@ class Conversation:
         syntax = self._syntax_to_send(presentation_id)
         if dataset is None and row.needs_dataset:
             raise LDicomUsageError(f"dataset is None: a {row.name} carries a data set (PS3.7 Sections 9.3, 10.3)")
-        message = build(row, presentation_id, values, dataset is not None)
+        message = self._build(row, presentation_id, values, dataset is not None)
         body = None if dataset is None else to_body(dataset, syntax, group_length)
         if message.is_response:
             if self._changes_responses:
                 message = self._changed(message)
             if message.is_final:
-                self._unanswered.discard(message.message_id)
+                self._unanswered.pop(message.message_id, None)
         self.engine.send_message(message, body)
+
+    def _build(self, row: Row, presentation_id: int, values: tuple[Any, ...], has_data_set: bool) -> Message:
+        """The message; a response leaves out what its request gave as a UID and is none."""
+        try:
+            return build(row, presentation_id, values, has_data_set)
+        except LDicomUsageError:
+            request = None if row.is_request else self._unanswered.get(values[0])
+            hostile = (request.sop_class_uid, request.sop_instance_uid) if request else ()
+            cleaned = tuple(
+                "" if isinstance(value, str) and value in hostile and not is_tolerable_uid(value) else value
+                for value in values
+            )
+            if cleaned == values:
+                raise
+            return build(row, presentation_id, cleaned, has_data_set)
 
     def send_data(self, presentation_id: int, command_set: bytes, dataset: Any, group_length: bool) -> None:
         """Send a message of any kind."""
@@ -154,7 +170,7 @@ class Conversation:
         except LDicomProtocolError as error:
             raise LDicomUsageError(f"command_set is not one: {error}") from error
         body = None if dataset is None else to_body(dataset, syntax, group_length)
-        self._unanswered.discard(message.message_id)
+        self._unanswered.pop(message.message_id, None)
         self.engine.send_message(message, body)
 
     def _syntax_to_send(self, presentation_id: int) -> str:
@@ -290,7 +306,7 @@ class Conversation:
     def _arrived(self, message: Message) -> None:
         self.command_set = message.command_set
         if message.expects_response:
-            self._unanswered.add(message.message_id)
+            self._unanswered[message.message_id] = message
 
     def _fail(self, message: Message, status: Status) -> None:
         """Answer a request that nobody answered; where no answer is possible, abort."""

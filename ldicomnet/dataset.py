@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from .body import Body, FileBody, MemoryBody, file_error
+from .checks import is_tolerable_uid
 from .errors import LDicomDataError, LDicomUsageError
 from .message import BY_FIELD, COMMAND_FIELD, DATA_SET_TYPE, Row, encode_elements, from_dataset, to_dataset
 from .part10 import (
@@ -122,6 +123,18 @@ class LDicomDS:
     def sop_instance_uid(self) -> str:
         """SOP instance UID: of the file meta information or the command set, else of the data set; "" for none."""
         return self._uids[1] or str(self.dataset.get("SOPInstanceUID", ""))
+
+    @property
+    def file_name(self) -> str:
+        """A name for a file of this instance: its SOP instance UID and ".dcm".
+
+        Raises:
+            LDicomDataError: the UID is none, so that a peer could name any file.
+        """
+        uid = self.sop_instance_uid
+        if not is_tolerable_uid(uid):
+            raise LDicomDataError(ErrorCode.PARAMETER, f"{uid[:80]!r} is not a SOP instance UID and names no file")
+        return f"{uid}.dcm"
 
     @property
     def size(self) -> int:

@@ -83,7 +83,7 @@ MESSAGES = """
 GROUP_LENGTH = 0x0000
 AFFECTED_CLASS, REQUESTED_CLASS = 0x0002, 0x0003
 COMMAND_FIELD, MESSAGE_ID, RESPONDED_ID = 0x0100, 0x0110, 0x0120
-DATA_SET_TYPE, STATUS, AFFECTED_INSTANCE = 0x0800, 0x0900, 0x1000
+DATA_SET_TYPE, STATUS, AFFECTED_INSTANCE, REQUESTED_INSTANCE = 0x0800, 0x0900, 0x1000, 0x1001
 
 _ELEMENT = Struct("<HHI")
 _NUMBER = Struct("<HHIH")
@@ -392,8 +392,9 @@ class Message:
 
     @property
     def sop_instance_uid(self) -> str:
-        """Affected SOP instance UID, "" where there is none."""
-        return _read_text(0, self.elements.get(AFFECTED_INSTANCE, b""))
+        """Affected or requested SOP instance UID, "" where there is none."""
+        instance = self.elements.get(AFFECTED_INSTANCE) or self.elements.get(REQUESTED_INSTANCE, b"")
+        return _read_text(0, instance)
 
     def arguments(self) -> list[Any]:
         """The values of the row's parameters, for the hook."""

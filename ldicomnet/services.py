@@ -13,7 +13,6 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from .checks import is_tolerable_uid
 from .dataset import LDicomDS
 from .errors import LDicomError
 from .message import BY_NAME, Row
@@ -124,9 +123,6 @@ class Services:
         """Answer a request with a bare status; what the response repeats comes from the request."""
         given = dict(zip(request.signature[1:], arguments, strict=False))
         given["status"] = status
-        for name in ("sop_class_uid", "sop_instance_uid"):
-            if not is_tolerable_uid(given.get(name) or ""):
-                given[name] = None
         values = tuple(given.get(parameter.name) for parameter in response.parameters)
         self._send_message(response, presentation_id, values, None)
 

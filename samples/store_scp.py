@@ -7,7 +7,6 @@ complete or not at all, before the peer is told of success; an instance that is 
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,17 +34,11 @@ OTHER_STORAGE = frozenset(
     for tail in ("34.1", "34.7", "34.10", "38.1", "39.1", "43.1", "44.1", "45.1")
 )
 """Storage SOP classes outside the storage root: RT instructions, hanging protocols, palettes, implant templates."""
-_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 
 
 def is_storage(uid: str) -> bool:
     """Whether a SOP class is, or may be, one of storage: the standard's, and all private ones."""
     return uid.startswith(STORAGE_ROOT) or uid in OTHER_STORAGE or not uid.startswith(DICOM_ROOT)
-
-
-def file_name(uid: str) -> str | None:
-    """File name of an instance; None for what is no UID, and so might be anything."""
-    return f"{uid}.dcm" if len(uid) <= 64 and _UID.fullmatch(uid) else None
 
 
 class StoreScp(LDicomNet):
@@ -80,21 +73,20 @@ class StoreScp(LDicomNet):
         move_message_id: int,
         dataset: LDicomDS | None,
     ) -> None:
-        status = self._store(presentation_id, sop_class_uid, sop_instance_uid, dataset)
-        echoed = sop_instance_uid if file_name(sop_instance_uid) else ""
-        self.send_c_store_response(presentation_id, message_id, sop_class_uid, echoed, status)
+        status = self._store(presentation_id, sop_class_uid, dataset)
+        self.send_c_store_response(presentation_id, message_id, sop_class_uid, sop_instance_uid, status)
 
-    def _store(self, presentation_id: int, sop_class_uid: str, uid: str, dataset: LDicomDS | None) -> Status:
+    def _store(self, presentation_id: int, sop_class_uid: str, dataset: LDicomDS | None) -> Status:
         """Write one instance; the status that says how it went (PS3.4 Table B.2-1)."""
-        name = file_name(uid)
         associate = self.get_associate()
         if associate is None or associate.get_abstract(presentation_id) != sop_class_uid:
             return Status.CLASS_NOT_SUPPORTED
-        if name is None:
-            return Status.INVALID_OBJECT_INSTANCE
         if dataset is None or not dataset.size:
             return Status(0xC000)
-        path = Path(self._options.output_directory, name)
+        try:
+            path = Path(self._options.output_directory, dataset.file_name)
+        except LDicomDataError:
+            return Status.INVALID_OBJECT_INSTANCE
         try:
             dataset.save(path, durable=not self._options.no_sync)
         except LDicomDataError as error:

@@ -15,7 +15,7 @@ from ldicomnet.pdu import (
 )
 from ldicomnet.transport.memory import MemoryTransport, pair
 
-from .support import BIG, CT, EXPLICIT, IMPLICIT, QUICK, SECONDS, VERIFICATION, Ends, Recorder, accept_all, request
+from .support import BIG, CT, EXPLICIT, IMPLICIT, QUICK, SECONDS, VERIFICATION, Ends, Recorder, request
 
 
 class Peer:

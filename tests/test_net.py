@@ -387,7 +387,8 @@ class Settings(Ends):
         requestor.send_associate_request(request((CT, EXPLICIT)))
         requestor.wait_for("on_receive_associate_accept")
         for size, status in ((200_000, 0xA700), (100, 0x0211)):
-            requestor.send_c_store_request(1, size % 7, CT, "1.2.3", dataset=LDicomDS(MemoryBody(bytes(size)), EXPLICIT))
+            sent = LDicomDS(MemoryBody(bytes(size)), EXPLICIT)
+            requestor.send_c_store_request(1, size % 7, CT, "1.2.3", dataset=sent)
             self.assertEqual(requestor.wait_for("on_receive_c_store_response", 1 + (size == 100))[-1], status)
         self.assertEqual(acceptor.count("on_receive_c_store_request"), 1)
 
@@ -400,7 +401,8 @@ class Settings(Ends):
         dataset.PatientID, dataset.StudyID = "1", "2"
         requestor.send_c_find_request(1, 1, CT, dataset=dataset)
         got = acceptor.wait_for("on_receive_c_find_request")[-1].read()
-        self.assertEqual(got.hex(), "10000000554c04000a000000" "100020004c4f02003120" "20000000554c04000a000000" "200010005348" "02003220")
+        groups = "10000000554c04000a000000100020004c4f02003120", "20000000554c04000a00000020001000534802003220"
+        self.assertEqual(got.hex(), "".join(groups))
 
 
 class SendEvents(Ends):

@@ -7,21 +7,9 @@ must be served, no traceback may stand in the server's log, and nothing outside 
 
 from __future__ import annotations
 
-import random
-import re
-import signal
-import struct
-import subprocess
-import sys
-import tempfile
-import threading
-import unittest
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
-from typing import ClassVar, TextIO
 
 from .raw import (
     APPLICATION,
@@ -29,16 +17,13 @@ from .raw import (
     COMMAND,
     CONTEXTS,
     CT,
-    DATA,
     ECHO_CONTEXT,
     EXPLICIT,
     FIND,
     IMPLICIT,
     JPEG,
     LAST,
-    NO_DATA,
     RELEASE,
-    RELEASED,
     STORE_CONTEXT,
     USER,
     VERIFICATION,
@@ -46,33 +31,25 @@ from .raw import (
     Peer,
     Step,
     abort,
-    accept,
     answer,
     answered,
     association,
-    command,
     context,
     counted,
     data_set,
     drip,
     echo,
     echo_command,
-    element,
-    exchange,
-    flood,
     fragments,
     instance_uid,
     item,
     max_length,
     message,
-    other_command,
     p_data,
     pause,
     pdu,
     pdv,
-    reject,
     request,
-    store,
     store_command,
     user,
 )
@@ -452,6 +429,12 @@ def _of_length(length: int) -> tuple[Step, ...]:
     return (message(3, command_set), p_data(pdv(3, 0, data[:first])), b"".join(map(p_data, rest)))
 
 
+def _large(size: int) -> bytes:
+    """A stored message of many PDUs."""
+    command_set, data = stores(size)
+    return message(3, command_set) + b"".join(map(p_data, fragments(3, 0, data, OUR_MAXIMUM - 6)))
+
+
 def _too_long(length: int) -> bytes:
     """The same, but nothing that could be stored."""
     return message(3, store_command(instance_uid())) + p_data(pdv(3, 0, bytes(length - 6)))
@@ -501,7 +484,7 @@ FRAGMENTATION = [
             (431, "store and echo in one segment", stored_message() + echo(2), f"8001/1 0000; 8030/2 0000; {SERVED}"),
             (432, "two messages in one PDU", p_data(*(pdv(1, 3, echo_command(n)) for n in (1, 2))),
              f"(8030/1 0000; 8030/2 0000; {SERVED}|(8030/1 0000; )?{ABORTED})"),
-            (433, "a data set of 3 MiB", stored_message_in_pdus(3 << 20) if False else (), ".*"),
+            (433, "a data set of 3 MiB, which does not stay in memory", _large(3 << 20), KEPT),
             (434, "a PDU of the whole maximum", _of_length(OUR_MAXIMUM), KEPT),
             (435, "a PDU of 6 bytes more, some do not count the header", _too_long(OUR_MAXIMUM + 6) + abort(), f"{END}|{ABORTED}"),
             (436, "a PDU of 7 bytes more", _too_long(OUR_MAXIMUM + 7), ABORTED),
@@ -509,5 +492,580 @@ FRAGMENTATION = [
             (438, "reserved byte of the P-DATA-TF header", b"\4\xff" + echo()[2:], f"8030/1 0000; {SERVED}"),
             (439, "everything in one segment", stored_message() + echo(1) + RELEASE, "8001/1 0000; 8030/1 0000; RP.*"),
         ]
+    ),
+]
+
+# --- 5xx: the state table, PS3.8 Table 9-10, for the side that accepts ----------------------------------------------
+
+ANSWERS = (("A-ASSOCIATE-AC", accept(answered(1, 0, IMPLICIT))), ("A-ASSOCIATE-RJ", reject(1, 1, 1)))
+UNKNOWN_TYPES = (0x00, 0x08, 0x7F, 0x80, 0xFF)
+RELEASED_THEN = f"RP; {END}|{ABORTED}|RP; {ABORTED}"
+"""Sta8 or Sta13, that depends on timing."""
+
+
+def after_abort(data: bytes) -> tuple[Step, ...]:
+    """Provoke an abort, and send `data` in Sta13."""
+    return (RELEASED, answer, data)
+
+
+STATES = [
+    *plain(
+        [
+            (501, "Sta2: A-ASSOCIATE-AC", ANSWERS[0][1], f"ABORT 0 .; {END}"),
+            (502, "Sta2: A-ASSOCIATE-RJ", ANSWERS[1][1], f"ABORT 0 .; {END}"),
+            (503, "Sta2: P-DATA-TF", echo(), f"ABORT 0 .; {END}"),
+            (504, "Sta2: A-RELEASE-RQ", RELEASE, f"ABORT 0 .; {END}"),
+            (505, "Sta2: A-RELEASE-RP", RELEASED, f"ABORT 0 .; {END}"),
+            (506, "Sta2: A-ABORT", (abort(), mark_time), END, 0.5),
+            (507, "Sta2: A-ABORT with odd source and reason", abort(255, 255), END, 0.5),
+            *(
+                (510 + index, f"Sta2: PDU type {kind:02X}H", pdu(kind, b"what"), f"ABORT 0 .; {END}")
+                for index, kind in enumerate(UNKNOWN_TYPES)
+            ),
+            (515, "Sta2: malformed A-ASSOCIATE-AC", pdu(2), f"ABORT 0 .; {END}"),
+            (516, "Sta2: A-RELEASE-RQ of 3 bytes", pdu(5, bytes(3)), f"ABORT 0 .; {END}"),
+            (517, "Sta2: two requests in one segment", request() * 2, f"({ACCEPTED}; {ABORTED}|{ABORTED})"),
+            (518, "Sta2: request and echo in one segment", (request() + echo(9), answer, answer, RELEASE),
+             f"({SOUND}|({ACCEPTED}; )?{ABORTED})"),
+            (519, "Sta2: request and release in one segment", request() + RELEASE, f"({ACCEPTED}; RP|{ABORTED}).*"),
+            (520, "Sta2: request and abort in one segment", request() + abort(), f"({ACCEPTED}; )?{END}"),
+            (521, "Sta13 behind a reject: nothing more", request(version=0), f"RJ 1 2 2; {END}"),
+            (522, "Sta13 behind a reject: P-DATA-TF", (request(version=0), answer, echo()), f"RJ 1 2 2; {END}"),
+            (523, "Sta13 behind a reject: A-ABORT", (request(version=0), answer, abort()), f"RJ 1 2 2; {END}", 0.5),
+            (524, "Sta13 behind a reject: another request", (request(version=0), answer, request()),
+             f"RJ 1 2 2; {ABORTED}"),
+        ]
+    ),
+    *associated(
+        [
+            (530, "Sta6: A-ASSOCIATE-RQ", request(), ABORTED),
+            (531, "Sta6: A-ASSOCIATE-AC", ANSWERS[0][1], ABORTED),
+            (532, "Sta6: A-ASSOCIATE-RJ", ANSWERS[1][1], ABORTED),
+            (533, "Sta6: A-RELEASE-RP", RELEASED, ABORTED),
+            (534, "Sta6: A-RELEASE-RQ", RELEASE, f"RP; {END}"),
+            (535, "Sta6: A-ABORT", abort(), END, 0.5),
+            (536, "Sta6: A-ABORT of the provider", abort(2, 6), END, 0.5),
+            (537, "Sta6: A-ABORT with odd source and reason", abort(9, 99), END, 0.5),
+            *(
+                (540 + index, f"Sta6: PDU type {kind:02X}H", pdu(kind, b"what"), ABORTED)
+                for index, kind in enumerate(UNKNOWN_TYPES)
+            ),
+            (545, "Sta6: malformed A-ASSOCIATE-RQ", pdu(1), ABORTED),
+            (546, "Sta6: malformed A-ASSOCIATE-AC", pdu(2, bytes(9)), ABORTED),
+            (547, "Sta6: A-RELEASE-RQ of 0 bytes", pdu(5), ABORTED),
+            (548, "Sta6: A-RELEASE-RQ of 8 bytes", pdu(5, bytes(8)), ABORTED),
+            (549, "Sta6: A-RELEASE-RQ with reserved bytes set", pdu(5, b"\xff" * 4, reserved=0xFF), f"RP; {END}"),
+            (550, "Sta6: A-ABORT of 0 bytes", pdu(7), f"{END}|{ABORTED}"),
+            (551, "Sta6: A-ABORT of 5 bytes", pdu(7, bytes(5)), f"{END}|{ABORTED}"),
+            (552, "Sta6: A-ABORT with reserved bytes set", pdu(7, b"\xff\xff\0\0", reserved=0xFF), END, 0.5),
+            (553, "Sta8 or 13: A-RELEASE-RQ twice", RELEASE * 2, RELEASED_THEN),
+            (554, "Sta8 or 13: P-DATA-TF behind A-RELEASE-RQ", RELEASE + echo(), RELEASED_THEN),
+            (555, "Sta8 or 13: A-ASSOCIATE-RQ behind A-RELEASE-RQ", RELEASE + request(), RELEASED_THEN),
+            (556, "Sta8 or 13: A-ASSOCIATE-AC behind A-RELEASE-RQ", RELEASE + ANSWERS[0][1], RELEASED_THEN),
+            (557, "Sta8 or 13: A-RELEASE-RP behind A-RELEASE-RQ", RELEASE + RELEASED, RELEASED_THEN),
+            (558, "Sta8 or 13: A-ABORT behind A-RELEASE-RQ", RELEASE + abort(), f"(RP; )?{END}", 0.5),
+            (559, "Sta8 or 13: PDU type 99H behind A-RELEASE-RQ", RELEASE + pdu(0x99), RELEASED_THEN),
+            (560, "Sta13 behind a release: A-RELEASE-RQ", (RELEASE, answer, RELEASE), f"RP; {END}"),
+            (561, "Sta13 behind a release: P-DATA-TF", (RELEASE, answer, echo()), f"RP; {END}"),
+            (562, "Sta13 behind a release: A-ASSOCIATE-RQ", (RELEASE, answer, request()), f"RP; {ABORTED}"),
+            (563, "Sta13 behind a release: PDU type 99H", (RELEASE, answer, pdu(0x99)), f"RP; {ABORTED}"),
+            (564, "Sta13 behind a release: A-ABORT", (RELEASE, answer, abort()), f"RP; {END}", 0.5),
+            (570, "Sta13 behind an abort: P-DATA-TF", after_abort(echo()), ABORTED),
+            (571, "Sta13 behind an abort: A-ASSOCIATE-AC", after_abort(ANSWERS[0][1]), ABORTED),
+            (572, "Sta13 behind an abort: A-ASSOCIATE-RJ", after_abort(ANSWERS[1][1]), ABORTED),
+            (573, "Sta13 behind an abort: A-RELEASE-RQ", after_abort(RELEASE), ABORTED),
+            (574, "Sta13 behind an abort: A-RELEASE-RP", after_abort(RELEASED), ABORTED),
+            (575, "Sta13 behind an abort: A-ASSOCIATE-RQ", after_abort(request()), f"ABORT 2 .; {ABORTED}"),
+            (576, "Sta13 behind an abort: PDU type 99H", after_abort(pdu(0x99)), f"ABORT 2 .; {ABORTED}"),
+            (577, "Sta13 behind an abort: A-ABORT", after_abort(abort()), ABORTED, 0.5),
+            (578, "Sta6: abort within a data set: nothing is stored",
+             message(3, store_command(instance_uid())) + p_data(pdv(3, 0, bytes(100))) + abort(), END, 0.5),
+            (579, "Sta6: abort within a command set",
+             p_data(pdv(3, COMMAND, store_command(instance_uid())[:40])) + abort(), END, 0.5),
+            (580, "Sta6: release within a data set: nothing is stored",
+             message(3, store_command(instance_uid())) + p_data(pdv(3, 0, bytes(100))) + RELEASE, f"RP; {END}|{ABORTED}"),
+            (581, "Sta6: release within a command set",
+             p_data(pdv(3, COMMAND, store_command(instance_uid())[:40])) + RELEASE, f"RP; {END}|{ABORTED}"),
+        ],
+        goodbye=False,
+    ),
+]
+
+# --- 6xx: lengths that lie ----------------------------------------------------------------------------------------
+
+LENGTHS = [
+    *plain(
+        [
+            (601, "request: length too short by 10", association(1, request()[74:], length=len(request()) - 16),
+             f"ABORT 0 .; (ABORT 2 .; )*{END}"),
+            (602, "request: length too long by 10", request(length=len(request()) + 4), f"(ABORT 0 .; )?{END}"),
+            (603, "request: length FFFFFFFFH", request(length=0xFFFFFFFF), f"(ABORT 0 .; )?{END}"),
+            (604, "request: length 80000000H", request(length=0x80000000), f"(ABORT 0 .; )?{END}"),
+            (605, "request of 900,000 bytes", (request(CONTEXTS + item(0x60, bytes(60000)) * 15), answer, *GOODBYE), SOUND),
+            (606, "request of 2 MB", request(CONTEXTS + item(0x60, bytes(60000)) * 34), REFUSED),
+            (607, "unknown type, length FFFFFFFFH", pdu(0x42, b"x", 0xFFFFFFFF), f"ABORT 0 .; {END}"),
+            (608, "release, length FFFFFFFFH", pdu(5, bytes(4), 0xFFFFFFFF), f"ABORT 0 .; {END}"),
+            (609, "P-DATA-TF, length FFFFFFFFH", pdu(4, bytes(4), 0xFFFFFFFF), f"ABORT 0 .; {END}"),
+        ]
+    ),
+    *associated(
+        [
+            (620, "P-DATA-TF of 0 bytes", pdu(4), ABORTED),
+            (621, "P-DATA-TF of 1 byte", pdu(4, b"\0"), ABORTED),
+            (622, "P-DATA-TF of 5 bytes", pdu(4, bytes(5)), ABORTED),
+            (623, "P-DATA-TF: length FFFFFFFFH", pdu(4, echo()[6:], 0xFFFFFFFF), ABORTED),
+            (624, "P-DATA-TF: length 80000000H", pdu(4, echo()[6:], 0x80000000), ABORTED),
+            (625, "P-DATA-TF: too short by 1", pdu(4, echo()[6:], len(echo()) - 7), f"{ABORTED}|ABORT 2 .; {ABORTED}"),
+            (626, "P-DATA-TF: too long by 1, then nothing", pdu(4, echo()[6:], len(echo()) - 5),
+             f"(8030/1 0000; )?{ABORTED}"),
+            (627, "A-RELEASE-RQ: length FFFFFFFFH", pdu(5, bytes(4), 0xFFFFFFFF), ABORTED),
+            (628, "A-ABORT: length FFFFFFFFH", pdu(7, bytes(4), 0xFFFFFFFF), f"{END}|{ABORTED}"),
+            (629, "A-ASSOCIATE-RQ: length FFFFFFFFH", pdu(1, bytes(4), 0xFFFFFFFF), ABORTED),
+            (630, "unknown type: length FFFFFFFFH", pdu(0x42, bytes(4), 0xFFFFFFFF), ABORTED),
+            (631, "PDV length 0", p_data(pdv(1, 3, b"", 0)), ABORTED),
+            (632, "PDV length 1", p_data(pdv(1, 3, b"", 1)), ABORTED),
+            (633, "PDV length FFFFFFFFH", p_data(pdv(1, 3, echo_command(), 0xFFFFFFFF)), ABORTED),
+            (634, "PDV length FFFFFFFCH", p_data(pdv(1, 3, echo_command(), 0xFFFFFFFC)), ABORTED),
+            (635, "PDV length 80000000H", p_data(pdv(1, 3, echo_command(), 0x80000000)), ABORTED),
+            (636, "PDV longer than its PDU by 1", p_data(pdv(1, 3, echo_command(), len(echo_command()) + 3)), ABORTED),
+            (637, "PDV shorter than its PDU by 1", p_data(pdv(1, 3, echo_command(), len(echo_command()) + 1)), ABORTED),
+            (638, "1 byte behind the last PDV", p_data(pdv(1, 3, echo_command()), b"\0"), f"(8030/1 0000; )?{ABORTED}"),
+            (639, "5 bytes behind the last PDV", p_data(pdv(1, 3, echo_command()), bytes(5)),
+             f"(8030/1 0000; )?{ABORTED}"),
+            (640, "6 null bytes behind the last PDV", p_data(pdv(1, 3, echo_command()), bytes(6)),
+             f"(8030/1 0000; )?{ABORTED}"),
+            (641, "second PDV overruns", p_data(pdv(1, 3, echo_command()), pdv(1, 3, b"xx", 999)),
+             f"(8030/1 0000; )?{ABORTED}"),
+            (642, "context not offered", message(5, echo_command()), ABORTED),
+            (643, "context 0", message(0, echo_command()), ABORTED),
+            (644, "context even", message(2, echo_command()), ABORTED),
+            (645, "context 255", message(255, echo_command()), ABORTED),
+            (646, "context changes within a command set",
+             p_data(pdv(1, COMMAND, echo_command()[:20]), pdv(3, 3, echo_command()[20:])), ABORTED),
+            (647, "context changes between command set and data set",
+             message(3, store_command(instance_uid())) + p_data(pdv(1, LAST, b"xx")), ABORTED),
+            (648, "context changes within a data set", message(3, store_command(instance_uid())) + p_data(
+                pdv(3, 0, b"xx")) + p_data(pdv(1, LAST, b"xx")), ABORTED),
+            (649, "empty last fragment alone", p_data(pdv(1, 3)), ABORTED),
+            (650, "empty fragment that is not the last, then an echo", p_data(pdv(1, COMMAND)) + echo(9) + RELEASE, SERVED),
+            (651, "endless empty fragments, then an abort", p_data(*[pdv(1, COMMAND)] * 2000) * 20 + abort(), END),
+        ],
+        goodbye=False,
+    ),
+    *plain(
+        [
+            (660, "context refused in negotiation", (
+                request(ECHO_CONTEXT + context(3, FIND, IMPLICIT)), answer, message(3, echo_command())),
+             f"AC 1:0 3:3; {ABORTED}"),
+        ]
+    ),
+]
+
+# --- 7xx: command sets --------------------------------------------------------------------------------------------
+
+UID, FIELD, ID, TYPE = element(2, VERIFICATION), element(0x100, 0x30), element(0x110, 1), element(0x800, NO_DATA)
+ECHOED = f"8030/1 0000; {SERVED}"
+EITHER = f"({ECHOED}|{ABORTED})"
+ANSWERED_SOMEHOW = f"(8030/1 ....; {SERVED}|{ABORTED})"
+
+
+def _echoes(command_set: bytes) -> bytes:
+    return message(1, command_set)
+
+
+def _explicit(number: int, vr: bytes, value: bytes) -> bytes:
+    return struct.pack("<HH2sH", 0, number, vr, len(value)) + value
+
+
+def _big_endian() -> bytes:
+    values = ((0x0002, VERIFICATION.encode() + b"\0"), (0x0100, b"\0\x30"), (0x0110, b"\0\1"), (0x0800, b"\1\1"))
+    return b"".join(struct.pack(">HHI", 0, number, len(value)) + value for number, value in values)
+
+
+def _unknown(field: int, *elements: bytes) -> bytes:
+    return message(3, other_command(field, *elements))
+
+
+def _request_of(field: int, *elements: bytes) -> bytes:
+    """A request that a storage SCP does not serve, with a data set."""
+    return message(3, other_command(field, *elements, data_set=DATA), b"\x08\0\x52\0\6\0\0\0STUDY ")
+
+
+def _refused(field: int) -> str:
+    return f"({field | 0x8000:04X}/1 {FAILURE}; {SERVED}|{ABORTED})"
+
+
+REQUESTED = (element(3, CT), element(0x1001, "1.2.3"))
+
+COMMAND_SETS = associated(
+    [
+        (701, "group length too small", _echoes(command(UID, FIELD, ID, TYPE, group_length=10)), EITHER),
+        (702, "group length too large", _echoes(command(UID, FIELD, ID, TYPE, group_length=1000)), EITHER),
+        (703, "group length FFFFFFFFH", _echoes(command(UID, FIELD, ID, TYPE, group_length=0xFFFFFFFF)), EITHER),
+        (704, "no group length", _echoes(UID + FIELD + ID + TYPE), EITHER),
+        (705, "group length of 2 bytes", _echoes(element(0, 56) + UID + FIELD + ID + TYPE), EITHER),
+        (706, "group length last", _echoes(UID + FIELD + ID + TYPE + element(0, bytes(4))), EITHER),
+        (707, "elements in falling order", _echoes(command(TYPE, ID, FIELD, UID)), EITHER),
+        (708, "an element twice", _echoes(command(UID, FIELD, ID, ID, TYPE)), EITHER),
+        (709, "no command field", _echoes(command(UID, ID, TYPE)), ABORTED),
+        (710, "no message ID", _echoes(command(UID, FIELD, TYPE)), f"({ABORTED}|8030/0 ....; {SERVED})"),
+        (711, "no data set type", _echoes(command(UID, FIELD, ID)), EITHER),
+        (712, "no SOP class", _echoes(command(FIELD, ID, TYPE)), ANSWERED_SOMEHOW),
+        (713, "command field of 1 byte", _echoes(command(UID, element(0x100, b"\x30"), ID, TYPE)), ABORTED),
+        (714, "command field of 4 bytes", _echoes(command(UID, element(0x100, b"\x30\0\0\0"), ID, TYPE)), EITHER),
+        (715, "empty command field", _echoes(command(UID, element(0x100, b""), ID, TYPE)), ABORTED),
+        (716, "message ID of 4 bytes", _echoes(command(UID, FIELD, element(0x110, b"\1\0\0\0"), TYPE)), EITHER),
+        (717, "empty message ID", _echoes(command(UID, FIELD, element(0x110, b""), TYPE)), f"({ABORTED}|8030/0 .*)"),
+        (718, "data set type of 1 byte", _echoes(command(UID, FIELD, ID, element(0x800, b"\1"))), EITHER),
+        (719, "message ID 0", echo(0), f"8030/0 0000; {SERVED}"),
+        (720, "message ID FFFFH", echo(0xFFFF), f"8030/65535 0000; {SERVED}"),
+        (721, "elements unknown and retired", _echoes(command(UID, FIELD, ID, TYPE, element(0x5010, 0), element(0xFFFE, b""))),
+         ECHOED),
+        (722, "length of an odd number of bytes", _echoes(command(element(2, b"1.2.840.10008.1.1"), FIELD, ID, TYPE)),
+         ANSWERED_SOMEHOW),
+        (723, "an element of group 0008", _echoes(command(UID, FIELD, ID, TYPE, element(5, b"x ", group=8))), EITHER),
+        (724, "an element of group 0002 first", _echoes(element(1, b"xx", group=2) + command(UID, FIELD, ID, TYPE)), EITHER),
+        (725, "last element overruns", _echoes(command(UID, FIELD, ID, element(0x800, NO_DATA, 4))), ABORTED),
+        (726, "an element of FFFFFFFFH bytes", _echoes(command(UID, FIELD, ID, element(0x800, NO_DATA, 0xFFFFFFFF))), ABORTED),
+        (727, "an element of 80000000H bytes", _echoes(command(element(2, "1.2", 0x80000000), FIELD, ID, TYPE)), ABORTED),
+        (728, "cut within a tag", _echoes(command(UID, FIELD, ID, TYPE) + b"\0\0"), ABORTED),
+        (729, "cut within a length", _echoes(command(UID, FIELD, ID, TYPE) + bytes(7)), ABORTED),
+        (730, "big endian", _echoes(_big_endian()), ABORTED),
+        (731, "explicit value representations", _echoes(b"".join((
+            _explicit(2, b"UI", VERIFICATION.encode() + b"\0"), _explicit(0x100, b"US", b"\x30\0"),
+            _explicit(0x110, b"US", b"\1\0"), _explicit(0x800, b"US", b"\1\1")))), ABORTED),
+        (732, "nothing but a group length", _echoes(command()), ABORTED),
+        (733, "null bytes", _echoes(bytes(64)), ABORTED),
+        (734, "text", _echoes(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"), ABORTED),
+        (735, "100 KB in one element", p_data(*fragments(1, COMMAND, command(UID, FIELD, ID, TYPE, element(
+            0x902, bytes(15900))), 15000)), ECHOED),
+        (736, "an endless command set", b"".join(p_data(pdv(1, COMMAND, bytes(16000))) for _ in range(64)), ABORTED),
+        (737, "10,000 elements", b"".join(map(p_data, fragments(1, COMMAND, command(UID, FIELD, ID, TYPE, *(
+            element(number, b"") for number in range(0x2000, 0x2000 + 10000))), 16000))), f"{ECHOED}|{ABORTED}"),
+        (740, "unknown request 0002H", _unknown(0x0002), f"(8002/1 0211; {SERVED}|{ABORTED})"),
+        (741, "unknown request 0000H", _unknown(0x0000), f"(8000/1 0211; {SERVED}|{ABORTED})"),
+        (742, "unknown request 7FFFH", _unknown(0x7FFF), f"(FFFF/1 0211; {SERVED}|{ABORTED})"),
+        (743, "unknown request with a data set", message(3, other_command(0x40, data_set=DATA), b"xx"),
+         f"(8040/1 0211; {SERVED}|{ABORTED})"),
+        (744, "unknown request with odd elements", _unknown(0x0002, element(0x1000, b"\xff" * 3), element(0x900, b"\1")),
+         f"(8002/1 0211; {SERVED}|{ABORTED})"),
+        (745, "unknown request without message ID", message(3, command(element(0x100, 2), TYPE)), ABORTED),
+        (746, "unknown request with a class that is no UID", message(3, other_command(2, uid="../\x1b[2J")),
+         f"(8002/1 0211; {SERVED}|{ABORTED})"),
+        (747, "unknown response C030H", _unknown(0xC030, element(0x900, 0)), f"({SERVED}|{ABORTED})"),
+        (748, "unknown response 8FFFH", _unknown(0x8FFF, element(0x900, 0)), f"({SERVED}|{ABORTED})"),
+        (750, "C-FIND", _request_of(0x20, element(0x700, 0)), _refused(0x20)),
+        (751, "C-GET", _request_of(0x10, element(0x700, 0)), _refused(0x10)),
+        (752, "C-MOVE", _request_of(0x21, element(0x600, "DEST"), element(0x700, 0)), _refused(0x21)),
+        (753, "C-MOVE to nowhere", _request_of(0x21), _refused(0x21)),
+        (754, "N-EVENT-REPORT", _request_of(0x100, element(0x1000, "1.2.3"), element(0x1002, 1)), _refused(0x100)),
+        (755, "N-EVENT-REPORT without event type", _request_of(0x100), _refused(0x100)),
+        (756, "N-GET", message(3, other_command(0x110, *REQUESTED, element(0x1005, b"\x10\0\x10\0"))), _refused(0x110)),
+        (757, "N-GET with half a tag", message(3, other_command(0x110, *REQUESTED, element(0x1005, b"\x10\0"))),
+         _refused(0x110)),
+        (758, "N-SET", _request_of(0x120, *REQUESTED), _refused(0x120)),
+        (759, "N-ACTION", _request_of(0x130, *REQUESTED, element(0x1008, 1)), _refused(0x130)),
+        (760, "N-ACTION without action type", _request_of(0x130), _refused(0x130)),
+        (761, "N-ACTION with an action type of 4 bytes", _request_of(0x130, element(0x1008, bytes(4))), _refused(0x130)),
+        (762, "N-CREATE", _request_of(0x140, element(0x1000, "1.2.3")), _refused(0x140)),
+        (763, "N-DELETE", message(3, other_command(0x150, *REQUESTED)), _refused(0x150)),
+        (764, "N-DELETE of what is no UID", message(3, other_command(0x150, element(3, "x"), element(0x1001, "../y"))),
+         _refused(0x150)),
+        (765, "N-GET of what is no UID", message(3, other_command(0x110, element(0x1001, "\x1b[2J\n"))), _refused(0x110)),
+        (770, "C-CANCEL for nothing", message(3, other_command(0xFFF)), SERVED),
+        (771, "C-CANCEL without message ID", message(3, command(element(0x100, 0xFFF), TYPE)), f"({SERVED}|{ABORTED})"),
+        (772, "100 C-CANCEL", message(3, other_command(0xFFF)) * 100, SERVED),
+        (773, "C-ECHO response nobody asked for", _unknown(0x8030, element(0x900, 0)), f"({SERVED}|{ABORTED})"),
+        (774, "C-STORE response nobody asked for", _unknown(0x8001, element(0x900, 0)), f"({SERVED}|{ABORTED})"),
+        (775, "C-FIND response with a data set", message(3, other_command(
+            0x8020, element(0x900, 0xFF00), data_set=DATA), b"xx"), f"({SERVED}|{ABORTED})"),
+        (776, "C-ECHO response without status", _unknown(0x8030), f"({SERVED}|{ABORTED})"),
+        (777, "N-GET response with an empty status", _unknown(0x8110, element(0x900, b"")), f"({SERVED}|{ABORTED})"),
+        (780, "C-ECHO with a data set", message(1, command(UID, FIELD, ID, element(0x800, DATA)), b"xx"), ANSWERED_SOMEHOW),
+        (781, "C-ECHO of another class", _echoes(echo_command(uid=CT)), ANSWERED_SOMEHOW),
+        (782, "C-ECHO of an empty class", _echoes(echo_command(uid="")), ANSWERED_SOMEHOW),
+        (783, "C-ECHO of ../../x", _echoes(echo_command(uid="../../x")), ANSWERED_SOMEHOW),
+        (784, "C-ECHO of a class of 10,000 bytes", _echoes(echo_command(uid="1." * 5000)), ANSWERED_SOMEHOW),
+        (785, "C-ECHO of control characters", _echoes(echo_command(uid="\x1b[2J\r\nE: x")), ANSWERED_SOMEHOW),
+        (786, "C-ECHO on the storage context", message(3, echo_command()), ANSWERED_SOMEHOW),
+        (787, "message ID used again", echo(9) + echo(9), f"8030/9 0000; 8030/9 0000; {SERVED}"),
+        (788, "UID padded with many nulls", _echoes(command(element(2, VERIFICATION + "\0" * 9), FIELD, ID, TYPE)),
+         ANSWERED_SOMEHOW),
+    ]
+)
+
+# --- 8xx: C-STORE, and messages out of order ----------------------------------------------------------------------
+
+STORE = store_command(instance_uid())
+SOME_DATA = data_set("1.2.3")
+
+
+def _named(instance: str, size: int = 0) -> bytes:
+    """A C-STORE-RQ of a peer that chooses its own name."""
+    return message(3, store_command(instance), data_set(instance[:64], size))
+
+
+def _of_class(uid: str) -> bytes:
+    return message(3, store_command(instance_uid(), uid), SOME_DATA)
+
+
+def _twice() -> bytes:
+    instance = instance_uid()
+    return store(instance, data_set("1.2"), 1) + store(instance, kept(data_set("1.2.3"), instance), 2)
+
+
+def _allowed(instance: str) -> str:
+    MAYBE_STORED.add(instance)
+    return f"(8001/1 0000; {SERVED}|{NOT_STORED})"
+
+
+def _stores_with(*elements: bytes, data_set_type: int = DATA) -> bytes:
+    instance = instance_uid()
+    extra = b"".join(elements)
+    return message(
+        3, store_command(instance, data_set=data_set_type, extra=extra), kept(data_set(instance), instance)
+    )
+
+
+MESSAGES = associated(
+    [
+        (801, "C-STORE", stored_message(), KEPT),
+        (802, "a data set before its command set", p_data(pdv(3, LAST, SOME_DATA)) + message(3, STORE), ABORTED),
+        (803, "a command set where the data set begins", message(3, STORE) * 2, ABORTED),
+        (804, "a command set within the data set", message(3, STORE) + p_data(pdv(3, 0, b"xx")) + message(3, STORE), ABORTED),
+        (805, "an echo within the data set", message(3, STORE) + p_data(pdv(3, 0, b"xx")) + echo(), ABORTED),
+        (806, "a data set behind a whole message", stored_message() + p_data(pdv(3, LAST, b"xx")),
+         f"(8001/1 0000; )?{ABORTED}"),
+        (807, "a data set behind an echo", echo() + p_data(pdv(1, LAST, b"xx")), f"(8030/1 0000; )?{ABORTED}"),
+        (808, "a data set within the command set", p_data(pdv(3, COMMAND, STORE[:20]), pdv(3, LAST, SOME_DATA)), ABORTED),
+        (810, "instance ../../x", _named("../../x"), NOT_STORED),
+        (811, "instance ..", _named(".."), NOT_STORED),
+        (812, "instance .", _named("."), NOT_STORED),
+        (813, "instance /tmp/x", _named("/tmp/ldicomnet-evil"), NOT_STORED),
+        (814, "instance with backslashes", _named("..\\..\\x"), NOT_STORED),
+        (815, "instance C:x", _named("C:1.2.3"), NOT_STORED),
+        (816, "instance of 10,000 bytes", _named("1." * 4999 + "1"), NOT_STORED),
+        (817, "instance of 65 characters", _named("1." + "2" * 63), NOT_STORED),
+        (818, "instance empty", _named(""), NOT_STORED),
+        (819, "instance missing", message(3, command(element(2, CT), element(0x100, 1), element(0x110, 1), element(
+            0x700, 0), element(0x800, DATA)), SOME_DATA), NOT_STORED),
+        (820, "instance with control characters", _named("1.2\r\n\x1b[2J"), NOT_STORED),
+        (821, "instance with a null within", _named("1.2\0/../x"), NOT_STORED),
+        (822, "instance in Latin-1", _named("1.\xb2.\xb3"), NOT_STORED),
+        (823, "instance of a format", _named("%s%n{0}"), NOT_STORED),
+        (824, "instance 1..2", _named("1..2"), NOT_STORED),
+        (825, "instance .1.2", _named(".1.2"), NOT_STORED),
+        (826, "instance 1.2.", _named("1.2."), NOT_STORED),
+        (827, "instance with a newline last", _named("1.2.3\n"), NOT_STORED),
+        (828, "instance with leading zeros", _named("1.02.003"), _allowed("1.02.003")),
+        (829, "instance of 64 characters", _named("1." + "3" * 62), _allowed("1." + "3" * 62)),
+        (830, "instance padded with spaces", _named("1.2.7433  "), _allowed("1.2.7433")),
+        (831, "instance with two values", _named("1.2\\1.3"), NOT_STORED),
+        (832, "instance of 60,000 nulls", b"".join((*map(p_data, fragments(
+            3, COMMAND, store_command("\0" * 60000), 16000)), p_data(pdv(3, LAST, SOME_DATA)))), NOT_STORED),
+        (840, "class of another context", _of_class(VERIFICATION), NOT_STORED),
+        (841, "class unknown", _of_class("1.2.3"), NOT_STORED),
+        (842, "class empty", _of_class(""), NOT_STORED),
+        (843, "class ../../x", _of_class("../../x"), NOT_STORED),
+        (844, "class of 10,000 bytes", _of_class("1." * 5000), NOT_STORED),
+        (845, "class of control characters", _of_class("\x1b[2J\r\nE: x"), NOT_STORED),
+        (846, "class in Latin-1", _of_class("\xb2\xb3"), NOT_STORED),
+        (847, "class missing", message(3, command(element(0x100, 1), element(0x110, 1), element(0x800, DATA), element(
+            0x1000, instance_uid())), SOME_DATA), NOT_STORED),
+        (848, "class of 65 characters", _of_class("1." + "2" * 63), NOT_STORED),
+        (849, "C-STORE on the echo context", message(1, store_command(instance_uid()), SOME_DATA), NOT_STORED),
+        (850, "verification stored on its context", message(1, store_command(instance_uid(), VERIFICATION), SOME_DATA),
+         NOT_STORED),
+        (855, "no data set", message(3, store_command(instance_uid(), data_set=NO_DATA)), NOT_STORED),
+        (856, "an empty data set", message(3, store_command(instance_uid()), b""), NOT_STORED),
+        (857, "data set type 0000H", _stores_with(data_set_type=0), KEPT),
+        (858, "data set type FFFFH", _stores_with(data_set_type=0xFFFF), KEPT),
+        (859, "data set type 0102H", _stores_with(data_set_type=0x102), KEPT),
+        (860, "priority 7", message(3, command(element(2, CT), element(0x100, 1), element(0x110, 1), element(
+            0x700, 7), element(0x800, DATA), element(0x1000, "1.2.860")), SOME_DATA), _allowed("1.2.860")),
+        (861, "priority missing", message(3, command(element(2, CT), element(0x100, 1), element(0x110, 1), element(
+            0x800, DATA), element(0x1000, "1.2.861")), SOME_DATA), _allowed("1.2.861")),
+        (862, "priority of 4 bytes", message(3, command(element(2, CT), element(0x100, 1), element(0x110, 1), element(
+            0x700, bytes(4)), element(0x800, DATA), element(0x1000, "1.2.862")), SOME_DATA), _allowed("1.2.862")),
+        (863, "move originator", _stores_with(element(0x1030, "ORIGIN"), element(0x1031, 7)), KEPT),
+        (864, "move originator with escapes", _stores_with(element(0x1030, "\x1b[2J\n../")), KEPT),
+        (865, "move originator of 300 bytes", _stores_with(element(0x1030, "A" * 300)), KEPT),
+        (866, "a data set that is none", message(3, store_command("1.2.866"), b"\xff" * 1000), _allowed("1.2.866")),
+        (867, "a data set of an odd number of bytes", message(3, store_command("1.2.867"), b"x"), _allowed("1.2.867")),
+        (868, "an instance twice", _twice(), f"8001/1 0000; 8001/2 ....; {SERVED}"),
+        (869, "10 stores in one segment", b"".join(stored_message() for _ in range(10)), "(8001/1 0000; ){10}" + SERVED),
+    ]
+)
+
+
+# --- 9xx: closes, garbage and time --------------------------------------------------------------------------------
+
+
+def _noise(seed: int, length: int) -> bytes:
+    """Random bytes that do not begin like a PDU."""
+    noise = random.Random(seed)
+    return bytes((noise.randrange(8, 256),)) + noise.randbytes(length - 1)
+
+
+def _mutated(seed: int) -> tuple[Step, ...]:
+    """A whole session with some bytes changed, left out or put in."""
+    chance = random.Random(seed)
+    parts = [bytearray(part) for part in (request(), echo(1), message(3, STORE, SOME_DATA), RELEASE)]
+    for _ in range(chance.randrange(1, 6)):
+        part = chance.choice(parts)
+        at = chance.randrange(len(part))
+        match chance.randrange(3):
+            case 0:
+                part[at] ^= 1 << chance.randrange(8)
+            case 1:
+                del part[at : at + chance.randrange(1, 9)]
+            case _:
+                part[at:at] = chance.randbytes(chance.randrange(1, 9))
+    steps: list[Step] = []
+    for part in parts:
+        steps += [bytes(part), pause(0.02)]
+    return tuple(steps)
+
+
+TLS_HELLO = bytes.fromhex("160301007b010000770303") + bytes(range(32)) + bytes.fromhex(
+    "20" + "ab" * 32 + "0006130113021303010000280000000e000c0000096c6f63616c686f7374000b00020100000a00040002001d"
+)
+RUBBISH = f"ABORT 0 .; (ABORT 2 .; )*{END}"
+
+BYTES_OF_OTHERS = plain(
+    [
+        (901, "HTTP", b"GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: x\r\n\r\n", RUBBISH),
+        (902, "TLS ClientHello", TLS_HELLO, RUBBISH),
+        (903, "SSH banner", b"SSH-2.0-OpenSSH_9.6\r\n", RUBBISH),
+        (904, "SMTP", b"EHLO example.org\r\n", RUBBISH),
+        (905, "SMB", b"\0\0\0\x45\xffSMB\x72" + bytes(60), RUBBISH),
+        (906, "MLLP", b"\x0bMSH|^~\\&|A|B|C|D|20240101||ADT^A01|1|P|2.3\r\x1c\r", RUBBISH),
+        (907, "RDP", bytes.fromhex("0300000b06e00000000000"), RUBBISH),
+        (908, "newlines", b"\r\n" * 50, RUBBISH),
+        (909, "one newline", b"\n", END),
+        (910, "100 nulls", bytes(100), RUBBISH),
+        (911, "4 MiB of nulls, answers unread", flood(bytes(1 << 16), 0.4), RUBBISH),
+        (912, "100 times FFH", b"\xff" * 100, RUBBISH),
+        (913, "a DICOM file", bytes(128) + b"DICM" + data_set("1.2.3", 1024), RUBBISH),
+        *((920 + seed, f"noise of seed {seed}", _noise(seed, 20 << seed), RUBBISH) for seed in range(8)),
+    ]
+) + associated(
+    [
+        (930, "HTTP in an association", b"GET / HTTP/1.1\r\n\r\n", ABORTED),
+        (931, "TLS ClientHello in an association", TLS_HELLO, ABORTED),
+        *((932 + seed, f"noise of seed {seed} in an association", _noise(seed, 20 << seed), f"(ABORT 2 .; )+{END}")
+          for seed in range(6)),
+    ],
+    goodbye=False,
+)
+MUTATIONS = plain(((1000 + seed, f"session mutated by seed {seed}", _mutated(seed), ".*") for seed in range(60)), 0.2)
+
+HALVES = [
+    *plain(
+        [
+            (940, "close at once", half_close, END),
+            (941, "close behind 3 bytes", (request()[:3], half_close), END),
+            (942, "close within the request", (request()[:100], half_close), END),
+            (943, "close behind the request", (request(), half_close), f"({ACCEPTED}; )?{END}"),
+            (944, "close behind the answer", (request(), answer, half_close), f"{ACCEPTED}; {END}"),
+            (945, "close behind a reject", (request(version=0), answer, half_close), f"RJ 1 2 2; {END}"),
+            (946, "reset at once", reset, ""),
+            (947, "reset behind 3 bytes", (request()[:3], reset), ""),
+            (948, "reset within the request", (request()[:100], reset), ""),
+            (949, "reset behind the request", (request(), reset), ""),
+            (950, "reset behind the answer", (request(), answer, reset), ACCEPTED),
+            (951, "reset behind a reject", (request(version=0), answer, reset), "RJ 1 2 2"),
+        ],
+        0.5,
+    ),
+    *associated(
+        [
+            (952, "close within a PDU", (echo()[:20], half_close), END),
+            (953, "close within a command set", (p_data(pdv(1, COMMAND, echo_command()[:20])), half_close), END),
+            (954, "close between command set and data set", (message(3, STORE), half_close), END),
+            (955, "close within a data set", (message(3, STORE) + p_data(pdv(3, 0, b"xx")), half_close), END),
+            (956, "close behind an echo", (echo(), half_close), f"(8030/1 0000; )?{END}"),
+            (957, "close behind a store", (stored_message(), half_close), f"(8001/1 0000; )?{END}"),
+            (958, "close behind a release request", (RELEASE, half_close), f"(RP; )?{END}"),
+            (959, "close behind a release", (RELEASE, answer, half_close), f"RP; {END}"),
+            (960, "close behind an abort of ours", (abort(), half_close), END),
+            (961, "close behind an abort of theirs", (RELEASED, answer, half_close), ABORTED),
+            (962, "reset within a PDU", (echo()[:20], reset), ""),
+            (963, "reset between command set and data set", (message(3, STORE), reset), ""),
+            (964, "reset within a data set", (message(3, STORE) + p_data(pdv(3, 0, b"xx")), reset), ""),
+            (965, "reset behind an echo", (echo(), reset), ""),
+            (966, "reset behind a release request", (RELEASE, reset), ""),
+            (967, "reset behind a release", (RELEASE, answer, reset), "RP"),
+        ],
+        goodbye=False,
+        within=0.5,
+    ),
+]
+
+
+def _never_reads() -> tuple[Step, ...]:
+    """Echo after echo, and the answers stay where they are."""
+    return (request(), answer, flood(b"".join(map(echo, range(1, 500))), 4 * TIMER + SLACK))
+
+
+def _restless() -> tuple[Step, ...]:
+    """A message that takes longer than a PDU may, in segments that each end within a PDU."""
+    command_set, data = stores(4096)
+    stream = message(3, command_set) + b"".join(map(p_data, fragments(3, 0, data, 200)))
+    stream = stream[: len(stream)]
+    size = len(stream) // 20 + 1
+    return (request(), answer, drip(stream, 0.1, size), answer, *GOODBYE)
+
+
+SLOW = b"\0" * 40
+TIME = [
+    *plain([(980, "silence: closed at ARTIM, not before", (pause(TIMER - 0.4), still), f"still; {END}")]),
+    *plain(
+        [
+            (981, "3 bytes, then silence", request()[:3], f"(ABORT 0 .; )?{END}"),
+            (982, "half a request, then silence", request()[:99], f"(ABORT 0 .; )?{END}"),
+            (983, "all but a byte, then silence", request()[:-1], f"(ABORT 0 .; )?{END}"),
+            (988, "echoes, answers never read", _never_reads(), f"{ACCEPTED}; .*{END}"),
+            (989, "an association with a PDU that began before the last one ended, for longer than a PDU may take",
+             _restless(), f"{ACCEPTED}; 8001/1 0000; {SERVED}"),
+            (990, "idle for longer than any of these timers", (request(), answer, pause(1.5 * TIMER), *GOODBYE), SOUND),
+        ]
+    ),
+    *plain(
+        [
+            (984, "a request byte by byte: ARTIM is over the whole", drip(request()[:50], 0.05), f"(ABORT 0 .; )?{END}"),
+            (985, "a request of a megabyte, slowly", (pdu(1, request()[6:100], 1 << 20), drip(bytes(50), 0.05)),
+             f"(ABORT 0 .; )?{END}"),
+        ],
+        0.1,
+    ),
+    *associated(
+        [
+            (991, "3 bytes of a PDU, then silence", echo()[:3], f"{ABORTED}|{END}"),
+            (992, "half a PDU, then silence", echo()[:40], f"{ABORTED}|{END}"),
+            (993, "half a data set, then silence", message(3, STORE) + p_data(pdv(3, 0, b"x" * 50))[:40], f"{ABORTED}|{END}"),
+            (994, "a command set without end, then silence", p_data(pdv(1, COMMAND, b"\0" * 8)), f"{ABORTED}|{END}"),
+            (995, "a command set whose data set never comes", message(3, STORE), f"{ABORTED}|{END}"),
+            (996, "a data set whose end never comes", message(3, STORE) + p_data(pdv(3, 0, b"xx")), f"{ABORTED}|{END}"),
+        ],
+        goodbye=False,
+        within=2 * TIMER + SLACK,
+    ),
+    *associated(
+        [
+            (997, "a PDU byte by byte", drip(echo()[:60], 0.05), f"{ABORTED}|{END}"),
+            (998, "a P-DATA-TF of the whole maximum byte by byte", drip(pdu(4, pdv(1, 1, SLOW, OUR_MAXIMUM - 4), OUR_MAXIMUM) +
+             bytes(20), 0.05), f"{ABORTED}|{END}"),
+        ],
+        goodbye=False,
+        within=0.3,
+    ),
+    *associated(
+        [
+            (999, "a flood behind an abort: ARTIM ends it", (RELEASED, flood(bytes((4, 0, 0, 0, 0, 4)) + bytes(4), 1.0) if 0 else
+             flood(pdu(4, bytes(8000)) * 8, TIMER + SLACK)), f"ABORT 2 .*{END}"),
+        ],
+        goodbye=False,
+        within=0.1,
     ),
 ]
