@@ -14,17 +14,12 @@ from . import checks
 from .errors import LDicomUsageError
 from .items import (
     AnsweredContext,
-    AsynchronousOperations,
     CommonExtendedNegotiation,
     ExtendedNegotiation,
-    ImplementationClass,
-    ImplementationVersion,
-    MaximumLength,
     ProposedContext,
     RoleSelection,
     UnknownItem,
     UserIdentity,
-    UserIdentityResponse,
     UserItem,
 )
 from .negotiation import (
@@ -38,6 +33,7 @@ from .negotiation import (
 from .part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from .pdu import DICOM_APPLICATION_CONTEXT, AssociateAccept, AssociateRequest
 from .status import AcceptResult, ErrorCode
+from .user_information import UserInformation
 
 DEFAULT_MAXIMUM_LENGTH = 128 << 10
 SMALLEST_MAXIMUM_LENGTH = 8
@@ -64,23 +60,16 @@ class LDicomAssociate:
         self._calling = ""
         self._application = ""
         self._contexts: list[PresentationContext] = []
-        self._max_length: int | None = None
-        self._implement_class: str | None = None
-        self._implement_version: str | None = None
-        self._asynchronous: tuple[int, int] | None = None
-        self._identity: UserIdentity | None = None
-        self._identity_response: bytes | None = None
-        self._common_extended: dict[str, CommonExtendedNegotiation] = {}
-        self._others: list[UnknownItem] = []
+        self._info = UserInformation()
 
     def default(self) -> None:
         """Fill in what every association of this library says: application context 1.2.840.10008.3.1.1.1, version 1,
         maximum length 128 KiB, implementation class and version name."""
         self._version = 1
         self._application = DICOM_APPLICATION_CONTEXT
-        self._max_length = DEFAULT_MAXIMUM_LENGTH
-        self._implement_class = IMPLEMENTATION_CLASS_UID
-        self._implement_version = IMPLEMENTATION_VERSION_NAME
+        self._info.max_length = DEFAULT_MAXIMUM_LENGTH
+        self._info.implement_class = IMPLEMENTATION_CLASS_UID
+        self._info.implement_version = IMPLEMENTATION_VERSION_NAME
 
     def copy(self) -> Self:
         """An independent copy."""
@@ -286,73 +275,73 @@ class LDicomAssociate:
         """Say of a SOP class to which service class it belongs and which general ones it is related to (PS3.7
         D.3.3.6); only in requests."""
         uids = tuple(checks.uid("related", uid) for uid in related)
-        self._common_extended[sop_class_uid] = CommonExtendedNegotiation(
+        self._info.common_extended[sop_class_uid] = CommonExtendedNegotiation(
             checks.uid("sop_class_uid", sop_class_uid), checks.uid("service_class_uid", service_class_uid), uids
         )
 
     def get_common_extended(self, sop_class_uid: str) -> tuple[str, tuple[str, ...]] | None:
         """Service class and related general SOP classes of a SOP class, None where nothing is said of it."""
-        found = self._common_extended.get(sop_class_uid)
+        found = self._info.common_extended.get(sop_class_uid)
         return None if found is None else (found.service_class_uid, found.related)
 
     # --- maximum length, implementation, asynchronous operations --------------------------------------------------
 
     def is_max_length(self) -> bool:
         """Whether a maximum length is stated."""
-        return self._max_length is not None
+        return self._info.max_length is not None
 
     def get_max_length(self) -> int:
         """Longest P-DATA-TF the sender of this PDU can receive, in bytes; 0 is no limit."""
-        return self._max_length or 0
+        return self._info.max_length or 0
 
     def set_max_length(self, enabled: bool, length: int = 0) -> None:
         """State, or not, the maximum length: 0 for no limit, else at least 8."""
         if enabled and 0 < checks.number("length", length, 0xFFFFFFFF) < SMALLEST_MAXIMUM_LENGTH:
             raise LDicomUsageError(f"length is {length}: 0, or at least {SMALLEST_MAXIMUM_LENGTH}, is wanted")
-        self._max_length = length if enabled else None
+        self._info.max_length = length if enabled else None
 
     def is_implement_class(self) -> bool:
         """Whether an implementation class UID is stated."""
-        return self._implement_class is not None
+        return self._info.implement_class is not None
 
     def get_implement_class(self) -> str:
         """Implementation class UID."""
-        return self._implement_class or ""
+        return self._info.implement_class or ""
 
     def set_implement_class(self, enabled: bool, uid: str = "") -> None:
         """State, or not, the implementation class UID."""
-        self._implement_class = checks.uid("implementation class UID", uid) if enabled else None
+        self._info.implement_class = checks.uid("implementation class UID", uid) if enabled else None
 
     def is_implement_version(self) -> bool:
         """Whether an implementation version name is stated."""
-        return self._implement_version is not None
+        return self._info.implement_version is not None
 
     def get_implement_version(self) -> str:
         """Implementation version name."""
-        return self._implement_version or ""
+        return self._info.implement_version or ""
 
     def set_implement_version(self, enabled: bool, name: str = "") -> None:
         """State, or not, the implementation version name, 1 to 16 characters."""
         if enabled and not (1 <= len(name) <= 16 and name.isascii() and name.isprintable()):
             raise LDicomUsageError(f"name is {name!r}: an implementation version name has 1 to 16 ASCII characters")
-        self._implement_version = name if enabled else None
+        self._info.implement_version = name if enabled else None
 
     def is_async_operations(self) -> bool:
         """Whether an asynchronous operations window is stated."""
-        return self._asynchronous is not None
+        return self._info.asynchronous is not None
 
     def get_invoked_operations(self) -> int:
         """Operations the requestor may have outstanding; 0 is no limit, and 1 holds where none is stated."""
-        return 1 if self._asynchronous is None else self._asynchronous[0]
+        return 1 if self._info.asynchronous is None else self._info.asynchronous[0]
 
     def get_performed_operations(self) -> int:
         """Operations the requestor may be asked to perform; 0 is no limit, and 1 holds where none is stated."""
-        return 1 if self._asynchronous is None else self._asynchronous[1]
+        return 1 if self._info.asynchronous is None else self._info.asynchronous[1]
 
     def set_async_operations(self, enabled: bool, invoked: int = 1, performed: int = 1) -> None:
         """State, or not, the asynchronous operations window (PS3.7 D.3.3.3)."""
         window = (checks.number("invoked", invoked, 0xFFFF), checks.number("performed", performed, 0xFFFF))
-        self._asynchronous = window if enabled else None
+        self._info.asynchronous = window if enabled else None
 
     # --- user identity --------------------------------------------------------------------------------------------
 
@@ -371,29 +360,29 @@ class LDicomAssociate:
         if second and identity_type != 2:
             raise LDicomUsageError("secondary is given: only identity type 2 has a passcode (PS3.7 Table D.3-14)")
         kind = checks.number("identity_type", identity_type, 0xFF)
-        self._identity = UserIdentity(kind, bool(response_requested), first, second)
+        self._info.identity = UserIdentity(kind, bool(response_requested), first, second)
 
     def get_user_identity(self) -> UserIdentity | None:
         """The user identity: `identity_type`, `primary`, `secondary`, `response_requested`; None without one."""
-        return None if self._identity is None else replace(self._identity)
+        return None if self._info.identity is None else replace(self._info.identity)
 
     def set_user_identity_response(self, data: bytes) -> None:
         """Answer a user identity; only in accepts."""
-        self._identity_response = checks.octets("data", data)
+        self._info.identity_response = checks.octets("data", data)
 
     def get_user_identity_response(self) -> bytes | None:
         """The acceptor's answer to the user identity, None without one."""
-        return self._identity_response
+        return self._info.identity_response
 
     # --- other user information -----------------------------------------------------------------------------------
 
     def get_user_info_count(self) -> int:
         """How many other user-information sub-items there are."""
-        return len(self._others)
+        return len(self._info.others)
 
     def get_type_user_info(self, index: int) -> int:
         """Type of the other sub-item at a position."""
-        return checks.entry(self._others, index, "user information").item_type
+        return checks.entry(self._info.others, index, "user information").item_type
 
     def get_length_user_info(self, index: int) -> int:
         """Bytes of the other sub-item at a position."""
@@ -401,12 +390,12 @@ class LDicomAssociate:
 
     def get_data_user_info(self, index: int) -> bytes:
         """Content of the other sub-item at a position."""
-        return checks.entry(self._others, index, "user information").data
+        return checks.entry(self._info.others, index, "user information").data
 
     def set_user_info(self, index: int, item_type: int, data: bytes) -> None:
         """Replace the other sub-item at a position."""
-        checks.entry(self._others, index, "user information")
-        self._others[index] = self._other(item_type, data)
+        checks.entry(self._info.others, index, "user information")
+        self._info.others[index] = self._other(item_type, data)
 
     @staticmethod
     def _other(item_type: int, data: bytes) -> UnknownItem:
@@ -414,12 +403,12 @@ class LDicomAssociate:
 
     def add_user_info(self, item_type: int, data: bytes) -> None:
         """Append another user-information sub-item: its type and its bytes."""
-        self._others.append(self._other(item_type, data))
+        self._info.others.append(self._other(item_type, data))
 
     def del_user_info(self, index: int) -> None:
         """Remove the other sub-item at a position."""
-        checks.entry(self._others, index, "user information")
-        del self._others[index]
+        checks.entry(self._info.others, index, "user information")
+        del self._info.others[index]
 
     # --- answering ------------------------------------------------------------------------------------------------
 
@@ -457,9 +446,10 @@ class LDicomAssociate:
         answer.set_max_length(True, max_length)
         answer._called, answer._calling, answer._application = self._called, self._calling, self._application
         answer._contexts = [answer_context(context, supported, roles or {}, extended) for context in self._contexts]
-        if self._asynchronous is not None:
-            answer._asynchronous = clamp_window(self._asynchronous, async_operations)
-        if self._identity is not None and self._identity.response_requested and user_identity_response is not None:
+        if self._info.asynchronous is not None:
+            answer._info.asynchronous = clamp_window(self._info.asynchronous, async_operations)
+        identity = self._info.identity
+        if identity is not None and identity.response_requested and user_identity_response is not None:
             answer.set_user_identity_response(user_identity_response)
         return answer
 
@@ -492,33 +482,12 @@ class LDicomAssociate:
         """What requests and accepts have in common."""
         self._version, self._application = pdu.version, pdu.application
         self._called, self._calling = pdu.called, pdu.calling
-        for user_item in pdu.user_items:
-            self._read_item(user_item)
-
-    def _read_item(self, user_item: UserItem) -> None:
-        match user_item:
-            case MaximumLength(length):
-                self._max_length = length
-            case ImplementationClass(uid):
-                self._implement_class = uid
-            case ImplementationVersion(name):
-                self._implement_version = name
-            case AsynchronousOperations(invoked, performed):
-                self._asynchronous = (invoked, performed)
-            case RoleSelection(uid, user, provider):
-                for context in self._with_abstract(uid):
-                    context.roles = (user, provider)
-            case ExtendedNegotiation(uid, data):
-                for context in self._with_abstract(uid):
-                    context.extended = data
-            case CommonExtendedNegotiation(uid):
-                self._common_extended[uid] = user_item
-            case UserIdentity():
-                self._identity = user_item
-            case UserIdentityResponse(response):
-                self._identity_response = response
-            case UnknownItem():
-                self._others.append(user_item)
+        for user_item in self._info.read(pdu.user_items):
+            for context in self._with_abstract(user_item.sop_class_uid):
+                if isinstance(user_item, RoleSelection):
+                    context.roles = (user_item.user, user_item.provider)
+                else:
+                    context.extended = user_item.data
 
     def to_request(self) -> AssociateRequest:
         """The A-ASSOCIATE-RQ.
@@ -575,30 +544,16 @@ class LDicomAssociate:
             raise LDicomUsageError("there is no presentation context (PS3.8 9.3.2)")
 
     def _user_items(self) -> list[UserItem]:
-        """Sub-items of the user information, in the order of PS3.7 Annex D.3.3."""
-        items: list[UserItem] = []
-        if self._max_length is not None:
-            items.append(MaximumLength(self._max_length))
-        if self._implement_class is not None:
-            items.append(ImplementationClass(self._implement_class))
-        if self._asynchronous is not None:
-            items.append(AsynchronousOperations(*self._asynchronous))
+        """Sub-items of the user information; roles and extended negotiation go by abstract syntax."""
         spoken_of = [context for context in self._contexts if self._request or context.is_accepted]
         by_syntax = {context.abstract_syntax: context for context in spoken_of}
-        for uid, context in by_syntax.items():
-            if context.roles is not None:
-                items.append(RoleSelection(uid, *context.roles))
-        if self._implement_version is not None:
-            items.append(ImplementationVersion(self._implement_version))
-        for uid, context in by_syntax.items():
-            if context.extended is not None:
-                items.append(ExtendedNegotiation(uid, context.extended))
-        if self._request:
-            items += self._common_extended.values()
-            items += [self._identity] if self._identity else []
-        elif self._identity_response is not None:
-            items.append(UserIdentityResponse(self._identity_response))
-        return items + list(self._others)
+        roles = [RoleSelection(uid, *context.roles) for uid, context in by_syntax.items() if context.roles is not None]
+        extended = [
+            ExtendedNegotiation(uid, context.extended)
+            for uid, context in by_syntax.items()
+            if context.extended is not None
+        ]
+        return self._info.items(roles, extended, self._request)
 
     # --- looking up -----------------------------------------------------------------------------------------------
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
-from time import monotonic
 
 from .body import Body, Spool
 from .calls import Calls, Wants
+from .deadlines import Deadlines, Wait
 from .errors import LDicomDataError, LDicomError, LDicomProtocolError, LDicomTimeoutError, LDicomUsageError
 from .inbound import Inbound
 from .log import log_of
@@ -46,8 +46,6 @@ _SENDS_DATA = (State.STA6, State.STA8)
 _RELEASING = (State.STA7, State.STA10, State.STA11)
 _BOUND = 5.0
 """Seconds that the reader waits for other senders where no time is set."""
-_DATA_FLOOR = 64 << 10
-"""Bytes per second below which a P-DATA-TF that streams is given up."""
 
 
 class Engine:
@@ -87,10 +85,7 @@ class Engine:
         self._machine = UpperLayer(requestor)
         self._state_lock = threading.Lock()
         self._peer_maximum = 0
-        self._artim = NEVER
-        self._answer_by = NEVER
-        self._pdu_by = NEVER
-        self._awaited: dict[int, float] = {}  # message IDs of requests that await a response, with their deadlines
+        self._deadlines = Deadlines(timeouts)
         self._ending: ErrorCode | None = None  # why the connection ends, once that is known
         self._abort_reason: int = AbortReason.UNEXPECTED
         self._connected = False
@@ -259,12 +254,12 @@ class Engine:
     def _receive(self, view: memoryview) -> int:
         """Bytes read into `view`; 0 at the end. Whatever deadline comes first is kept."""
         unfinished = self._inbound.is_inside_pdu or self._inbound.is_inside_message
-        if not unfinished:
-            self._pdu_by = NEVER
-        elif self._pdu_by == NEVER and self._timeouts.pdu is not None:
-            self._pdu_by = deadline(self._timeouts.pdu + self._inbound.pdu_left / _DATA_FLOOR)
+        if unfinished:
+            self._deadlines.begin_rest(self._inbound.pdu_left)
+        else:
+            self._deadlines.rest = NEVER
         while True:
-            self._transport.set_timeout(self._wait())
+            self._transport.set_timeout(self._deadlines.wait())
             try:
                 return self._transport.read_into(view, unfinished)
             except LDicomTimeoutError:
@@ -273,39 +268,18 @@ class Engine:
                 self._inbound.rest()
                 view = self._inbound.room()
 
-    def _wait(self) -> float | None:
-        """How long the next read may block: until the first deadline, and never so long that one which another
-        thread starts meanwhile could be missed. So nothing needs to wake the reader."""
-        due = min(self._artim, self._answer_by, self._pdu_by, self._first_awaited()[1])
-        longest = self._timeouts.idle_wait()
-        if due == NEVER:
-            return longest
-        left = max(0.001, due - monotonic())
-        return left if longest is None else min(left, longest)
-
-    def _first_awaited(self) -> tuple[int, float]:
-        """Message ID and deadline of the response that is due first."""
-        if not self._awaited:
-            return 0, NEVER
-        with self._state_lock:
-            return min(self._awaited.items(), key=lambda item: item[1], default=(0, NEVER))
-
     def _expire(self) -> bool:
         """Act on the deadlines that have passed; True when the connection is over."""
-        now = monotonic()
-        message_id, awaited = self._first_awaited()
-        if self._artim <= now:
+        due = self._deadlines.due()
+        if due is Wait.CLOSE:
             self._expire_artim()
             return True
-        if self._answer_by <= now:
-            return self._give_up("no answer to the association or release request in time")
-        if self._pdu_by <= now:
-            return self._give_up("a PDU or message that has begun did not go on in time")
-        if awaited <= now and self._inbound.is_inside_message:
-            self._renew_awaited()
-        elif awaited <= now:
-            return self._give_up(f"no response to message {message_id} in time")
-        return False
+        if due is Wait.RESPONSE and self._inbound.is_inside_message:
+            self._deadlines.renew()
+            return False
+        if due is not None:
+            self._give_up(due)
+        return due is not None
 
     def _expire_artim(self) -> None:
         """AA-2."""
@@ -314,13 +288,13 @@ class Engine:
             self._log.warning("no association request within %s seconds; closed", self._timeouts.artim)
         self._perform(self._react(Event.ARTIM_EXPIRED), None)
 
-    def _give_up(self, why: str) -> bool:
+    def _give_up(self, due: Wait) -> None:
         """A deadline of ours, which PS3.8 does not know: abort, and do not wait for the peer to close."""
         self._ending = ErrorCode.NET_TIME_OUT
-        self._log.warning("%s; aborted", why)
+        which = f" (message {self._deadlines.first_response()[0]})" if due is Wait.RESPONSE else ""
+        self._log.warning("%s%s did not come in time; aborted", due.value, which)
         with contextlib.suppress(LDicomUsageError):  # no association yet, or none any more
             self._perform(self._react(Event.ABORT_REQUEST), None)
-        return True
 
     def _closed_by_peer(self) -> None:
         state = self._machine.state
@@ -365,7 +339,7 @@ class Engine:
 
     def data_pdu(self) -> bool:
         """A P-DATA-TF begins: DT-2 and AR-6 take it."""
-        self._pdu_by = NEVER
+        self._deadlines.rest = NEVER
         action = self._react(Event.P_DATA_PDU, by_peer=True)
         if Effect.INDICATE in action.effects:
             return True
@@ -374,7 +348,7 @@ class Engine:
 
     def control_pdu(self, pdu_type: int, content: bytes) -> None:
         """One of the other six PDUs."""
-        self._pdu_by = NEVER
+        self._deadlines.rest = NEVER
         try:
             pdu = decode_content(pdu_type, content)
         except LDicomProtocolError as error:
@@ -382,7 +356,7 @@ class Engine:
             return
         acceptable = not isinstance(pdu, AssociateRequest) or bool(pdu.version & 1)
         action = self._react(_EVENTS[PduType(pdu_type)], acceptable, by_peer=True)
-        self._answer_by = deadline(self._answer_time())
+        self._deadlines.answer = deadline(self._answer_time())
         if self._machine.state == State.STA12 and self._release_agreed:
             self.send_pdu(Event.RELEASE_RESPONSE, ReleaseResponse())
         if Effect.INDICATE in action.effects:
@@ -427,19 +401,12 @@ class Engine:
         self._calls.message_lost(message, error)
 
     def _settle(self, message: Message) -> None:
-        if not message.is_response:
-            self._renew_awaited()
-            return
-        with self._state_lock:
-            if self._awaited.pop(message.message_id, None) is not None and not message.is_final:
-                self._awaited[message.message_id] = deadline(self._timeouts.dimse)
-
-    def _renew_awaited(self) -> None:
-        """The peer is at work for us: the C-STOREs of our C-GET are requests of its own."""
-        if self._awaited:
-            with self._state_lock:
-                until = deadline(self._timeouts.dimse)
-                self._awaited = {message_id: max(until, old) for message_id, old in self._awaited.items()}
+        """A final response ends the wait for it; anything else shows that the peer is at work: a pending response, or
+        a request of its own, such as the C-STOREs of our C-GET."""
+        if message.is_final:
+            self._deadlines.forget(message.message_id)
+        else:
+            self._deadlines.renew()
 
     # --- effects --------------------------------------------------------------------------------------------------
 
@@ -483,10 +450,10 @@ class Engine:
         self._calls.aborted(AbortSource.PROVIDER, self._abort_reason)
 
     def _start_artim(self, _action: Action | None = None, _pdu: Pdu | None = None) -> None:
-        self._artim = deadline(self._timeouts.artim)
+        self._deadlines.artim = deadline(self._timeouts.artim)
 
     def _stop_artim(self, _action: Action, _pdu: Pdu | None) -> None:
-        self._artim = NEVER
+        self._deadlines.artim = NEVER
 
     def _close_transport(self, _action: Action, _pdu: Pdu | None) -> None:
         self._inbound.stopped = True
@@ -530,7 +497,7 @@ class Engine:
             self._release_agreed = True  # a collision: the acceptor answers once it has its own answer, in Sta12
             return
         action = self._react(event)
-        self._answer_by = deadline(self._answer_time())
+        self._deadlines.answer = deadline(self._answer_time())
         if Effect.START_ARTIM in action.effects:
             self._start_artim()
         if Effect.SEND in action.effects or Effect.SEND_ABORT in action.effects:
@@ -549,18 +516,17 @@ class Engine:
             raise LDicomUsageError("a message is being sent by this very call (PS3.8 E.1)", ErrorCode.NET_IN_PROGRESS)
         self._react(Event.P_DATA_REQUEST)
         if message.expects_response:
-            self._await(message.message_id, NEVER, begin=True)
+            self._deadlines.await_response(message.message_id)
         self._sending_message = True
         try:
             self._send_batches(message, body)
         except LDicomError:
-            with self._state_lock:
-                self._awaited.pop(message.message_id, None)
+            self._deadlines.forget(message.message_id)
             raise
         finally:
             self._sending_message = False
         if message.expects_response:
-            self._await(message.message_id, deadline(self._timeouts.dimse))
+            self._deadlines.sent(message.message_id)
 
     def _send_batches(self, message: Message, body: Body | None) -> None:
         total = body.size if body else 0
@@ -583,12 +549,6 @@ class Engine:
                 self._ending = error.code
                 self._send_primitive(Event.ABORT_REQUEST, Abort(AbortSource.USER, AbortReason.UNKNOWN).encode())
             raise
-
-    def _await(self, message_id: int, until: float, begin: bool = False) -> None:
-        """Await a response; one that has come before its request was wholly sent is awaited no more."""
-        with self._state_lock:
-            if begin or self._awaited.pop(message_id, None) is not None:
-                self._awaited[message_id] = until
 
     def _write(self, buffers: list[Buffer]) -> None:
         """Write, or end the connection: what is half written cannot be mended."""

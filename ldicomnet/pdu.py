@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from .errors import LDicomProtocolError
 from .items import (
@@ -53,15 +53,16 @@ class AssociateRequest:
     version: int = 1
 
     def encode(self) -> bytes:
-        contexts = b"".join(context.encode() for context in self.contexts)
-        return _frame(PduType.ASSOCIATE_REQUEST, _association(self, contexts))
+        return _encode_association(self)
 
     @classmethod
     def decode(cls, content: bytes) -> Self:
-        version, called, calling, items = _read_association(content)
-        contexts = [ProposedContext.decode(data) for kind, data in items if kind == PRESENTATION_CONTEXT_RQ]
+        association = _Association(content, PRESENTATION_CONTEXT_RQ)
+        contexts = [ProposedContext.decode(data) for data in association.contexts]
+        if not contexts:
+            raise LDicomProtocolError("A-ASSOCIATE-RQ without a presentation context (PS3.8 9.3.2)")
         _distinct(context.presentation_id for context in contexts)
-        return cls(called, calling, contexts, _user_items(items), _application(items), version)
+        return cls(**association.fields, contexts=contexts)
 
 
 @dataclass(slots=True)
@@ -77,15 +78,14 @@ class AssociateAccept:
     version: int = 1
 
     def encode(self) -> bytes:
-        contexts = b"".join(context.encode() for context in self.contexts)
-        return _frame(PduType.ASSOCIATE_ACCEPT, _association(self, contexts))
+        return _encode_association(self)
 
     @classmethod
     def decode(cls, content: bytes) -> Self:
-        version, called, calling, items = _read_association(content)
-        contexts = [AnsweredContext.decode(data) for kind, data in items if kind == PRESENTATION_CONTEXT_AC]
+        association = _Association(content, PRESENTATION_CONTEXT_AC)
+        contexts = [AnsweredContext.decode(data) for data in association.contexts]
         _distinct(context.presentation_id for context in contexts)
-        return cls(called, calling, contexts, _user_items(items), _application(items), version)
+        return cls(**association.fields, contexts=contexts)
 
 
 @dataclass(slots=True)
@@ -231,42 +231,45 @@ def decode_content(pdu_type: int, content: bytes) -> Pdu:
     return kind.decode(content)
 
 
-def _association(pdu: AssociateRequest | AssociateAccept, contexts: bytes) -> bytes:
-    """Everything after the header of an association PDU."""
+def _encode_association(pdu: AssociateRequest | AssociateAccept) -> bytes:
     fixed = pdu.version.to_bytes(2, "big") + bytes(2) + _title(pdu.called) + _title(pdu.calling) + bytes(32)
     application = item(APPLICATION_CONTEXT, encode_text(pdu.application))
-    return fixed + application + contexts + encode_user_information(pdu.user_items)
+    contexts = b"".join(context.encode() for context in pdu.contexts)
+    return _frame(pdu.pdu_type, fixed + application + contexts + encode_user_information(pdu.user_items))
 
 
-def _read_association(content: bytes) -> tuple[int, str, str, list[tuple[int, bytes]]]:
-    """Version, called title, calling title and items of an association PDU."""
-    cursor = Cursor(content, "association PDU")
-    version = Cursor(cursor.take(4), "association PDU").u16()
-    called, calling = cursor.take(16), cursor.take(16)
-    cursor.take(_FIXED - 36)
-    found = []
-    while cursor.left:
-        found.append(cursor.item())
-    return version, decode_title(called), decode_title(calling), found
+class _Association:
+    """What the two association PDUs have in common, PS3.8 Tables 9-11 and 9-17."""
+
+    def __init__(self, content: bytes, context_type: int) -> None:
+        cursor = Cursor(content, "association PDU")
+        version = Cursor(cursor.take(4), "association PDU").u16()
+        called, calling = decode_title(cursor.take(16)), decode_title(cursor.take(16))
+        cursor.take(_FIXED - 36)
+        items = []
+        while cursor.left:
+            items.append(cursor.item())
+        self.contexts = [data for kind, data in items if kind == context_type]
+        self.fields: dict[str, Any] = {
+            "version": version,
+            "called": called,
+            "calling": calling,
+            "application": decode_text(_the_only(items, APPLICATION_CONTEXT, "application context")),
+            "user_items": decode_user_information(_the_only(items, USER_INFORMATION, "user information")),
+        }
+
+
+def _the_only(items: list[tuple[int, bytes]], item_type: int, what: str) -> bytes:
+    """The content of an item that has to be there once."""
+    found = [data for kind, data in items if kind == item_type]
+    if len(found) != 1:
+        raise LDicomProtocolError(f"association PDU with {len(found)} {what} items (PS3.8 9.3.2)")
+    return found[0]
 
 
 def decode_title(data: bytes) -> str:
     """An AE title: leading and trailing spaces are not significant, PS3.8 Table 9-11."""
     return data.decode("latin-1").strip("\0 ")
-
-
-def _application(items: list[tuple[int, bytes]]) -> str:
-    names = [data for kind, data in items if kind == APPLICATION_CONTEXT]
-    if len(names) != 1:
-        raise LDicomProtocolError(f"association PDU with {len(names)} application context items (PS3.8 9.3.2)")
-    return decode_text(names[0])
-
-
-def _user_items(items: list[tuple[int, bytes]]) -> list[UserItem]:
-    contents = [data for kind, data in items if kind == USER_INFORMATION]
-    if len(contents) != 1:
-        raise LDicomProtocolError(f"association PDU with {len(contents)} user information items (PS3.8 9.3.2)")
-    return decode_user_information(contents[0])
 
 
 def _distinct(ids: Iterable[int]) -> None:

@@ -1,0 +1,95 @@
+"""The deadlines of one connection: which comes first, and what it was for. Knows the clock, and no connection.
+
+Set by the reader and by whoever sends; `wait` and `due` are the reader's.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from threading import Lock
+from time import monotonic
+
+from .timing import NEVER, Timeouts, deadline
+
+_STREAM_FLOOR = 64 << 10
+"""Bytes per second below which a PDU that streams is given up."""
+
+
+class Wait(Enum):
+    """What is waited for."""
+
+    CLOSE = "ARTIM: the association request, or the close of the connection"
+    ANSWER = "the answer to an association or release request"
+    REST = "the rest of a PDU or message that has begun"
+    RESPONSE = "the response to a DIMSE request"
+
+
+class Deadlines:
+    """Deadlines by what is waited for; those of responses by message ID."""
+
+    def __init__(self, timeouts: Timeouts) -> None:
+        self._timeouts = timeouts
+        self._lock = Lock()
+        self._awaited: dict[int, float] = {}
+        self.artim = NEVER
+        self.answer = NEVER
+        self.rest = NEVER
+
+    def begin_rest(self, announced: int) -> None:
+        """Something has begun, of which at least `announced` bytes are to come; nothing new if that runs already."""
+        if self.rest == NEVER and self._timeouts.pdu is not None:
+            self.rest = deadline(self._timeouts.pdu + announced / _STREAM_FLOOR)
+
+    def await_response(self, message_id: int) -> None:
+        """A request is about to be sent; its time begins when it is sent."""
+        with self._lock:
+            self._awaited[message_id] = NEVER
+
+    def sent(self, message_id: int) -> None:
+        """The request is sent; a response may even have come already."""
+        with self._lock:
+            if self._awaited.pop(message_id, None) is not None:
+                self._awaited[message_id] = deadline(self._timeouts.dimse)
+
+    def forget(self, message_id: int) -> None:
+        """The final response has come, or the request could not be sent."""
+        with self._lock:
+            self._awaited.pop(message_id, None)
+
+    def renew(self) -> None:
+        """The peer is at work for us: all responses get their time anew."""
+        if not self._awaited:
+            return
+        with self._lock:
+            until = deadline(self._timeouts.dimse)
+            self._awaited = {message_id: max(until, old) for message_id, old in self._awaited.items()}
+
+    def first_response(self) -> tuple[int, float]:
+        """Message ID and deadline of the response that is due first."""
+        if not self._awaited:
+            return 0, NEVER
+        with self._lock:
+            return min(self._awaited.items(), key=lambda item: item[1], default=(0, NEVER))
+
+    def wait(self) -> float | None:
+        """How long the reader may sleep: until the first deadline, and never so long that one which another thread
+        starts meanwhile could be missed. So nothing needs to wake the reader."""
+        due = min(self.artim, self.answer, self.rest, self.first_response()[1])
+        longest = self._timeouts.idle_wait()
+        if due == NEVER:
+            return longest
+        left = max(0.001, due - monotonic())
+        return left if longest is None else min(left, longest)
+
+    def due(self) -> Wait | None:
+        """What has not come in time, None for nothing."""
+        now = monotonic()
+        for what, when in (
+            (Wait.CLOSE, self.artim),
+            (Wait.ANSWER, self.answer),
+            (Wait.REST, self.rest),
+            (Wait.RESPONSE, self.first_response()[1]),
+        ):
+            if when <= now:
+                return what
+        return None
