@@ -61,6 +61,7 @@ class LDicomAssociate:
         self._application = ""
         self._contexts: list[PresentationContext] = []
         self._info = UserInformation()
+        self._head = b""  # of a received PDU: titles and reserved fields, which an accept repeats
 
     def default(self) -> None:
         """Fill in what every association of this library says: application context 1.2.840.10008.3.1.1.1, version 1,
@@ -148,10 +149,14 @@ class LDicomAssociate:
         self._unused(presentation_id)
         known = AcceptResult(checks.number("result", result, 0xFF))
         context = PresentationContext(presentation_id, checks.uid("abstract_syntax", abstract_syntax), result=known)
-        twin = next((other for other in self._contexts if other.abstract_syntax == abstract_syntax), None)
-        if twin is not None:  # roles and extended negotiation go by abstract syntax on the wire
-            context.roles, context.extended = twin.roles, twin.extended
+        self._share(context)
         self._contexts.append(context)
+
+    def _share(self, context: PresentationContext) -> None:
+        """Roles and extended negotiation go by abstract syntax on the wire: a context has those of its twins."""
+        twins = (other for other in self._with_abstract(context.abstract_syntax) if other is not context)
+        twin = next(twins, None)
+        context.roles, context.extended = (twin.roles, twin.extended) if twin else (None, None)
 
     def add_context(self, abstract_syntax: str, transfer_syntaxes: str | Iterable[str]) -> int:
         """Add a presentation context with the lowest ID that is free, and return the ID.
@@ -193,7 +198,9 @@ class LDicomAssociate:
 
     def set_abstract(self, presentation_id: int, uid: str) -> None:
         """Set the abstract syntax of a presentation context."""
-        self._context(presentation_id).abstract_syntax = checks.uid("abstract syntax", uid)
+        context = self._context(presentation_id)
+        context.abstract_syntax = checks.uid("abstract syntax", uid)
+        self._share(context)
 
     def find_abstract(self, uid: str) -> int:
         """ID of the first presentation context with this abstract syntax, 0 for none."""
@@ -268,8 +275,9 @@ class LDicomAssociate:
 
     def set_extended(self, presentation_id: int, data: bytes) -> None:
         """Set, or with no bytes remove, the SOP class extended negotiation of the context's abstract syntax."""
+        extended = checks.octets("data", data)
         for context in self._with_abstract_of(presentation_id):
-            context.extended = bytes(data) or None
+            context.extended = extended or None
 
     def set_common_extended(self, sop_class_uid: str, service_class_uid: str, related: Iterable[str] = ()) -> None:
         """Say of a SOP class to which service class it belongs and which general ones it is related to (PS3.7
@@ -322,7 +330,8 @@ class LDicomAssociate:
 
     def set_implement_version(self, enabled: bool, name: str = "") -> None:
         """State, or not, the implementation version name, 1 to 16 characters."""
-        if enabled and not (1 <= len(name) <= 16 and name.isascii() and name.isprintable()):
+        is_name = isinstance(name, str) and 1 <= len(name) <= 16 and name.isascii() and name.isprintable()
+        if enabled and not is_name:
             raise LDicomUsageError(f"name is {name!r}: an implementation version name has 1 to 16 ASCII characters")
         self._info.implement_version = name if enabled else None
 
@@ -356,7 +365,10 @@ class LDicomAssociate:
             secondary: the passcode of type 2, else empty.
             response_requested: whether the acceptor shall answer.
         """
-        first, second = checks.octets("primary", primary), checks.octets("secondary", secondary)
+        first, second = (
+            checks.octets(name, value.encode("utf-8") if isinstance(value, str) else value)
+            for name, value in (("primary", primary), ("secondary", secondary))
+        )
         if second and identity_type != 2:
             raise LDicomUsageError("secondary is given: only identity type 2 has a passcode (PS3.7 Table D.3-14)")
         kind = checks.number("identity_type", identity_type, 0xFF)
@@ -481,7 +493,7 @@ class LDicomAssociate:
     def _read(self, pdu: AssociateRequest | AssociateAccept) -> None:
         """What requests and accepts have in common."""
         self._version, self._application = pdu.version, pdu.application
-        self._called, self._calling = pdu.called, pdu.calling
+        self._called, self._calling, self._head = pdu.called, pdu.calling, pdu.head
         for user_item in self._info.read(pdu.user_items):
             for context in self._with_abstract(user_item.sop_class_uid):
                 if isinstance(user_item, RoleSelection):
@@ -520,18 +532,21 @@ class LDicomAssociate:
             raise LDicomUsageError("this association is a request, not an accept", ErrorCode.PDU_TYPE)
         self.complete_accept(request)
         contexts = [
-            AnsweredContext(context.presentation_id, context.result, context.transfer_syntaxes[0])
+            AnsweredContext(context.presentation_id, context.result, next(iter(context.transfer_syntaxes), None))
             for context in self._contexts
         ]
-        return AssociateAccept(
-            self._called, self._calling, contexts, self._user_items(), self._application, self._version
-        )
+        user_items = self._user_items()
+        accept = AssociateAccept(self._called, self._calling, contexts, user_items, self._application, self._version)
+        accept.head = request._head
+        return accept
 
     def complete_accept(self, request: LDicomAssociate) -> None:
         """Fill in what the answer to `request` has to repeat: titles, application context, contexts not mentioned."""
         self._contexts = complete_answers(request.presentation_contexts, self._contexts)
         self._called, self._calling = request.get_called(), request.get_calling()
         self._application = self._application or request.get_application()
+        asked, window = request._info.asynchronous, self._info.asynchronous
+        self._info.asynchronous = None if asked is None else clamp_window(asked, window or (1, 1))
 
     def _complete(self) -> None:
         """A request has everything it needs."""

@@ -67,8 +67,8 @@ class MemoryBody:
         return len(self._data)
 
     def open(self) -> BinaryIO:
-        """A binary file over the bytes."""
-        return io.BytesIO(self._data)
+        """A binary file over the bytes, not to be written."""
+        return io.BufferedReader(io.BytesIO(self._data))
 
     def chunks(self, size: int) -> Iterator[memoryview]:
         """All bytes at once."""
@@ -214,16 +214,25 @@ class Spool:
         return self._file
 
     def finish(self) -> Body:
-        """The body, complete."""
+        """The body, complete.
+
+        Raises:
+            LDicomDataError: the temporary file could not be written to its end.
+        """
         if self._file is None:
             return MemoryBody(self._memory)
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError as error:  # some file systems say only now that they are full
+            _unlink(self._path)
+            raise file_error(error, f"cannot spool to {self._path.parent}", ErrorCode.WRITE) from error
         return FileBody(self._path, len(self._header), self.size, temporary=True)
 
     def discard(self) -> None:
         """Give up: nothing stays."""
         if self._file is not None:
-            self._file.close()
+            with contextlib.suppress(OSError):
+                self._file.close()
             _unlink(self._path)
 
 

@@ -10,6 +10,7 @@ from .errors import LDicomUsageError
 from .status import ErrorCode
 
 _UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*")
+_DIGITS = re.compile(r"[0-9]+(\.[0-9]+)*")
 _T = TypeVar("_T")
 
 
@@ -26,9 +27,9 @@ def is_uid(uid: str) -> bool:
 
 
 def is_tolerable_uid(uid: str) -> bool:
-    """Whether `uid` is digits and dots, up to 64 characters: instances in the field have components with leading zeros,
-    and a response repeats what the request said."""
-    return 1 <= len(uid) <= 64 and not uid.strip("0123456789.")
+    """Whether `uid` is numbers between dots, up to 64 characters: instances in the field have components with leading
+    zeros, and a response repeats what the request said."""
+    return len(uid) <= 64 and _DIGITS.fullmatch(uid) is not None
 
 
 def uid(name: str, value: object) -> str:
@@ -48,9 +49,11 @@ def title(name: str, value: object) -> str:
     return text
 
 
-def octets(name: str, value: bytes | str) -> bytes:
-    """Bytes that fit behind a two-byte length; text is taken as UTF-8."""
-    data = value.encode("utf-8") if isinstance(value, str) else bytes(value)
+def octets(name: str, value: object) -> bytes:
+    """Bytes that fit behind a two-byte length."""
+    if not isinstance(value, bytes | bytearray | memoryview):
+        raise LDicomUsageError(f"{name} is {value!r}: bytes are wanted")
+    data = bytes(value)
     if len(data) > 0xFFFF:
         raise LDicomUsageError(f"{name} has {len(data)} bytes: at most 65535 fit behind a two-byte length")
     return data

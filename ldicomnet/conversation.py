@@ -10,13 +10,13 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from .associate import LDicomAssociate
+from .associate import SMALLEST_MAXIMUM_LENGTH, LDicomAssociate
 from .body import Spool
 from .calls import Wants
 from .checks import is_tolerable_uid
 from .dataset import LDicomDS, to_body
 from .engine import Engine
-from .errors import LDicomDataError, LDicomError, LDicomProtocolError, LDicomUsageError
+from .errors import LDicomDataError, LDicomError, LDicomProtocolError, LDicomTransportError, LDicomUsageError
 from .hooks import Hooks
 from .log import log_of
 from .message import Message, Row, build, decode, from_dataset, to_dataset
@@ -45,6 +45,7 @@ from .upper_layer import Event
 
 _PROGRESS_EVERY = 0.05
 """Seconds between two calls of `on_progress_status` for one message, but for the last."""
+_ENDED = (ErrorCode.NET_INVALID, ErrorCode.NET_NOT_CONNECTED)
 _UNSTATED_MAXIMUM = 16 << 10
 """What a peer that states no maximum length is sent; PS3.8 D.1 makes the item mandatory."""
 
@@ -153,7 +154,7 @@ class Conversation:
             return build(row, presentation_id, values, has_data_set)
         except LDicomUsageError:
             request = None if row.is_request else self._unanswered.get(values[0])
-            hostile = (request.sop_class_uid, request.sop_instance_uid) if request else ()
+            hostile = request.arguments() if request and request.row else ()
             cleaned = tuple(
                 "" if isinstance(value, str) and value in hostile and not is_tolerable_uid(value) else value
                 for value in values
@@ -204,6 +205,9 @@ class Conversation:
             self._log.warning("application context %r is not supported; rejected", request.application)
             reject = RejectResult.PERMANENT, RejectSource.USER, RejectReason.APPLICATION
             self._call(self._net.send_associate_reject, *reject)
+        elif 0 < self._request.get_max_length() < SMALLEST_MAXIMUM_LENGTH or not request.contexts:
+            self._log.warning("an association without presentation contexts or room for fragments; rejected")
+            self._call(self._net.send_associate_reject, RejectResult.PERMANENT, RejectSource.USER, RejectReason.UNKNOWN)
         elif not self._call(self._net.on_receive_associate_request, self._request.copy()):
             self._break_off()
 
@@ -211,6 +215,8 @@ class Conversation:
         """`on_receive_associate_accept`."""
         assert self._request is not None
         associate = LDicomAssociate.from_accept(accept, self._request)
+        if 0 < associate.get_max_length() < SMALLEST_MAXIMUM_LENGTH:
+            raise LDicomProtocolError(f"the peer receives PDUs of {associate.get_max_length()} bytes only (PS3.8 D.1)")
         self._establish(associate, own=self._request, peer=associate)
         if not self._call(self._net.on_receive_associate_accept, associate):
             self._break_off()
@@ -293,8 +299,8 @@ class Conversation:
                 hook(message.presentation_id, *arguments, dataset)
             else:
                 hook(message.presentation_id, *arguments)
-        except (Exception, SystemExit):
-            self._log.exception("a hook of %r failed", message)
+        except (Exception, SystemExit) as error:
+            self._log_failure(repr(message), error)
             self._fail(message, Status.PROCESSING_FAILURE)
 
     def message_lost(self, message: Message, error: LDicomDataError) -> None:
@@ -324,10 +330,19 @@ class Conversation:
         """Call a hook; False when it raised, which is logged."""
         try:
             hook(*arguments)
-        except (Exception, SystemExit):
-            self._log.exception("%s failed", getattr(hook, "__name__", hook))
+        except (Exception, SystemExit) as error:
+            self._log_failure(getattr(hook, "__name__", repr(hook)), error)
             return False
         return True
+
+    def _log_failure(self, hook: str, error: BaseException) -> None:
+        """A hook raised: its bug, but for what could not be sent because the association has ended meanwhile."""
+        if isinstance(error, LDicomTransportError) or (
+            isinstance(error, LDicomUsageError) and error.code in _ENDED and not self.engine.is_associated
+        ):
+            self._log.info("%s: %s", hook, error)
+        else:
+            self._log.error("the hook of %s failed", hook, exc_info=error)
 
     def _break_off(self) -> None:
         try:

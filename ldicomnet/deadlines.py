@@ -1,6 +1,6 @@
 """The deadlines of one connection: which comes first, and what it was for. Knows the clock, and no connection.
 
-Set by the reader and by whoever sends; `wait` and `due` are the reader's.
+Set by the reader and by whoever sends; `left`, `is_late` and `due` are the reader's.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from .timing import NEVER, Timeouts, deadline
 
 _STREAM_FLOOR = 64 << 10
 """Bytes per second below which a PDU that streams is given up."""
+
+_GRACE = 0.5
+"""Seconds of reading after a deadline before it ends the connection although bytes come."""
 
 
 class Wait(Enum):
@@ -34,6 +37,7 @@ class Deadlines:
         self.artim = NEVER
         self.answer = NEVER
         self.rest = NEVER
+        self._late_since = NEVER
 
     def begin_rest(self, announced: int) -> None:
         """Something has begun, of which at least `announced` bytes are to come; nothing new if that runs already."""
@@ -71,15 +75,28 @@ class Deadlines:
         with self._lock:
             return min(self._awaited.items(), key=lambda item: item[1], default=(0, NEVER))
 
-    def wait(self) -> float | None:
-        """How long the reader may sleep: until the first deadline, and never so long that one which another thread
-        starts meanwhile could be missed. So nothing needs to wake the reader."""
+    def left(self) -> float | None:
+        """Seconds that the reader may sleep: until the first deadline, and never so long that one which another thread
+        starts meanwhile could be missed. So nothing needs to wake the reader. Negative when a deadline has passed."""
         due = min(self.artim, self.answer, self.rest, self.first_response()[1])
         longest = self._timeouts.idle_wait()
         if due == NEVER:
             return longest
-        left = max(0.001, due - monotonic())
+        left = due - monotonic()
         return left if longest is None else min(left, longest)
+
+    def is_late(self, left: float | None) -> bool:
+        """Whether a deadline has passed and stays so although bytes come; `left` is what `left` just said.
+
+        Bytes that wait in the kernel may be just what was waited for, after a slow hook: so they are read first, for
+        a little while. A peer that sends without end does not keep a deadline from ending.
+        """
+        if left is None or left > 0:
+            self._late_since = NEVER
+            return False
+        if self._late_since == NEVER:
+            self._late_since = monotonic()
+        return monotonic() - self._late_since > _GRACE
 
     def due(self) -> Wait | None:
         """What has not come in time, None for nothing."""

@@ -44,6 +44,7 @@ _EVENTS = {
 }
 _SENDS_DATA = (State.STA6, State.STA8)
 _RELEASING = (State.STA7, State.STA10, State.STA11)
+_MOST_ABORTS = 3
 _BOUND = 5.0
 """Seconds that the reader waits for other senders where no time is set."""
 
@@ -89,6 +90,7 @@ class Engine:
         self._ending: ErrorCode | None = None  # why the connection ends, once that is known
         self._abort_reason: int = AbortReason.UNEXPECTED
         self._connected = False
+        self._aborts = 0
         self._release_agreed = False  # the answer to a release request waits for Sta12
         self._sending_message = False
         self._interrupted = False  # an abort waits for the message that is being sent
@@ -259,7 +261,10 @@ class Engine:
         else:
             self._deadlines.rest = NEVER
         while True:
-            self._transport.set_timeout(self._deadlines.wait())
+            left = self._deadlines.left()
+            if self._deadlines.is_late(left) and self._expire():
+                return 0
+            self._transport.set_timeout(left if left is None else max(left, 0.001))
             try:
                 return self._transport.read_into(view, unfinished)
             except LDicomTimeoutError:
@@ -347,7 +352,7 @@ class Engine:
         return False
 
     def control_pdu(self, pdu_type: int, content: bytes) -> None:
-        """One of the other six PDUs."""
+        """One of the other six PDUs; an A-ASSOCIATE-AC may be more than the association can live with."""
         self._deadlines.rest = NEVER
         try:
             pdu = decode_content(pdu_type, content)
@@ -359,10 +364,13 @@ class Engine:
         self._deadlines.answer = deadline(self._answer_time())
         if self._machine.state == State.STA12 and self._release_agreed:
             self.send_pdu(Event.RELEASE_RESPONSE, ReleaseResponse())
-        if Effect.INDICATE in action.effects:
-            self._perform(action, pdu)
-        else:
+        if Effect.INDICATE not in action.effects:
             self._unexpected(action, pdu.pdu_type)
+            return
+        try:
+            self._perform(action, pdu)
+        except LDicomProtocolError as error:
+            self.invalid(error)
 
     def invalid(self, error: LDicomProtocolError) -> None:
         """Event 19."""
@@ -467,7 +475,10 @@ class Engine:
         self._write_own(reject)
 
     def _send_abort(self, action: Action, _pdu: Pdu | None) -> None:
-        """AA-1 is the user's abort, AA-7 and AA-8 are the provider's (PS3.8 9.3.8)."""
+        """AA-1 is the user's abort, AA-7 and AA-8 are the provider's (PS3.8 9.3.8); garbage gets no answer for ever."""
+        self._aborts += 1
+        if self._aborts > _MOST_ABORTS:
+            return
         if action.name == "AA-1":
             self._write_own(Abort(AbortSource.USER, AbortReason.UNKNOWN))
         else:

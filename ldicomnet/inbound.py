@@ -185,9 +185,12 @@ class Inbound:
                 or control & 3
                 or value_length < 2
                 or length > maximum > 0
-                or not self._events.data_pdu()
             ):
                 break
+            if not self._events.data_pdu():
+                self._low += 6
+                self._skip = length
+                return True
             gathered.append(view[low + 12 : end])
             low = self._low = end
         return low > start
@@ -341,9 +344,13 @@ class Inbound:
         if lost is not None:
             self._events.message_lost(message, lost)
             return
-        if spool is not None:
-            message.body = spool.finish()
-        self._events.message(message)
+        try:
+            if spool is not None:
+                message.body = spool.finish()
+        except LDicomDataError as error:
+            self._events.message_lost(message, error)
+        else:
+            self._events.message(message)
 
     def _flush(self) -> None:
         """What was gathered goes to the sink; if that fails the rest of the data set passes by unkept."""

@@ -50,19 +50,20 @@ class ProposedContext:
     presentation_id: int
     abstract_syntax: str
     transfer_syntaxes: list[str] = field(default_factory=list)
+    others: list[UnknownItem] = field(default_factory=list, compare=False)
 
     def encode(self) -> bytes:
-        syntaxes = item(ABSTRACT_SYNTAX, encode_text(self.abstract_syntax)) + b"".join(
-            item(TRANSFER_SYNTAX, encode_text(uid)) for uid in self.transfer_syntaxes
-        )
-        return item(PRESENTATION_CONTEXT_RQ, bytes((self.presentation_id, 0, 0, 0)) + syntaxes)
+        abstract = item(ABSTRACT_SYNTAX, encode_text(self.abstract_syntax))
+        transfers = b"".join(item(TRANSFER_SYNTAX, encode_text(uid)) for uid in self.transfer_syntaxes)
+        others = b"".join(other.encode() for other in self.others)
+        return item(PRESENTATION_CONTEXT_RQ, bytes((self.presentation_id, 0, 0, 0)) + abstract + transfers + others)
 
     @classmethod
     def decode(cls, content: bytes) -> Self:
         """From the content of the item; an ID that is not odd, or no abstract syntax, is an error."""
         cursor = Cursor(content, "presentation context item")
         presentation_id = cursor.take(4)[0]
-        abstract, transfers = _syntaxes(cursor)
+        abstract, transfers, others = _syntaxes(cursor)
         if not presentation_id & 1:
             raise LDicomProtocolError(f"presentation context ID {presentation_id} is not odd (PS3.8 9.3.2.2)")
         if len(abstract) != 1 or not transfers:
@@ -70,43 +71,48 @@ class ProposedContext:
                 f"presentation context {presentation_id} has {len(abstract)} abstract syntaxes "
                 f"and {len(transfers)} transfer syntaxes (PS3.8 9.3.2.2)"
             )
-        return cls(presentation_id, abstract[0], transfers)
+        return cls(presentation_id, abstract[0], transfers, others)
 
 
 @dataclass(slots=True)
 class AnsweredContext:
-    """A presentation context of an A-ASSOCIATE-AC, PS3.8 Table 9-18."""
+    """A presentation context of an A-ASSOCIATE-AC, PS3.8 Table 9-18; a refused one may have no transfer syntax."""
 
     presentation_id: int
     result: int
-    transfer_syntax: str
+    transfer_syntax: str | None
+    others: list[UnknownItem] = field(default_factory=list, compare=False)
 
     def encode(self) -> bytes:
-        syntax = item(TRANSFER_SYNTAX, encode_text(self.transfer_syntax))
-        return item(PRESENTATION_CONTEXT_AC, bytes((self.presentation_id, 0, self.result, 0)) + syntax)
+        syntax = b"" if self.transfer_syntax is None else item(TRANSFER_SYNTAX, encode_text(self.transfer_syntax))
+        others = b"".join(other.encode() for other in self.others)
+        return item(PRESENTATION_CONTEXT_AC, bytes((self.presentation_id, 0, self.result, 0)) + syntax + others)
 
     @classmethod
     def decode(cls, content: bytes) -> Self:
         """From the content of the item; only an accepted context must name its transfer syntax."""
         cursor = Cursor(content, "presentation context item")
         presentation_id, _reserved, result, _reserved = cursor.take(4)
-        _abstract, transfers = _syntaxes(cursor)
+        _abstract, transfers, others = _syntaxes(cursor)
         if result == 0 and len(transfers) != 1:
             raise LDicomProtocolError(
                 f"accepted presentation context {presentation_id} has {len(transfers)} transfer syntaxes, "
                 "where one is wanted (PS3.8 9.3.3.2)"
             )
-        return cls(presentation_id, result, transfers[0] if transfers else "")
+        return cls(presentation_id, result, transfers[0] if transfers else None, others)
 
 
-def _syntaxes(cursor: Cursor) -> tuple[list[str], list[str]]:
-    """Abstract and transfer syntaxes; sub-items of other types are ignored (PS3.8 9.3.1)."""
+def _syntaxes(cursor: Cursor) -> tuple[list[str], list[str], list[UnknownItem]]:
+    """Abstract syntaxes, transfer syntaxes, and what else there is, which is ignored (PS3.8 9.3.1)."""
     found: dict[int, list[str]] = {ABSTRACT_SYNTAX: [], TRANSFER_SYNTAX: []}
+    others = []
     while cursor.left:
         sub_type, content = cursor.item()
         if sub_type in found:
             found[sub_type].append(decode_text(content))
-    return found[ABSTRACT_SYNTAX], found[TRANSFER_SYNTAX]
+        else:
+            others.append(UnknownItem(sub_type, content))
+    return found[ABSTRACT_SYNTAX], found[TRANSFER_SYNTAX], others
 
 
 # --- user information --------------------------------------------------------------------------------------------

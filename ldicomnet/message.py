@@ -95,7 +95,7 @@ _PAIR = Struct("<II")
 
 @lru_cache(2048)
 def _uid(name: str, value: str, tolerant: bool) -> bytes:
-    if not (tolerant and isinstance(value, str) and checks.is_tolerable_uid(value)):
+    if not (tolerant and checks.is_tolerable_uid(value)):
         checks.uid(name, value)
     return value.encode("ascii") + b"\0" * (len(value) & 1)
 
@@ -113,8 +113,8 @@ def _text(name: str, value: str) -> bytes:
 
 
 def _tags(name: str, value: Iterable[int | tuple[int, int]]) -> bytes:
-    pairs = [(tag >> 16, tag & 0xFFFF) if isinstance(tag, int) else tag for tag in value]
     try:
+        pairs = [(tag >> 16, tag & 0xFFFF) if isinstance(tag, int) else tag for tag in value]
         return b"".join(group.to_bytes(2, "little") + element.to_bytes(2, "little") for group, element in pairs)
     except (AttributeError, OverflowError, TypeError, ValueError) as error:
         raise LDicomUsageError(f"{name} is not a list of tags: {error}") from None
@@ -193,14 +193,16 @@ class Parameter:
             return b""
         if self.vr == "UI":
             tolerant = self.optional or self.name == "sop_instance_uid"
-            return _element(self.element, _uid(self.name, value, tolerant))
+            text = value if isinstance(value, str) else checks.uid(self.name, value)
+            return _element(self.element, _uid(self.name, text, tolerant))
         return _ENCODE[self.vr](self.element, self.name, value)
 
     def decode(self, elements: dict[int, bytes]) -> Any:
         """The value for the hook."""
         data = elements.get(self.element)
         if data is None or (not data and self.vr == "US"):
-            return ABSENT_VALUES.get(self.name)
+            absent = ABSENT_VALUES.get(self.name)
+            return list(absent) if isinstance(absent, list) else absent
         value = _DECODE[self.vr](self.element, data)
         return _NAMED[self.name](value) if self.name in _NAMED else value
 
@@ -311,6 +313,7 @@ def decode_elements(command_set: bytes) -> dict[int, bytes]:
         start = position + 8
         position = start + length
         if tag & 0xFFFF or position > end:
+            position = -1
             break
         elements[tag >> 16] = command_set[start:position]
     if position != end:
@@ -441,8 +444,8 @@ def build(row: Row, presentation_id: int, values: tuple[Any, ...], has_data_set:
         LDicomUsageError: a value is not one; the text names the parameter and the rule.
     """
     named = dict(zip((parameter.name for parameter in row.parameters), values, strict=True))
-    status = Status(named["status"]) if "status" in named else None
     command_set = encode(row, values, has_data_set)
+    status = Status(named["status"]) if "status" in named else None
     return Message(presentation_id, command_set, row.field, int(named["message_id"]), status, has_data_set)
 
 
@@ -471,7 +474,7 @@ def from_dataset(dataset: Dataset, has_data_set: bool) -> bytes:
     stream.is_little_endian, stream.is_implicit_VR = True, True
     try:
         write_dataset(stream, dataset)
-    except (AttributeError, TypeError, ValueError) as error:
+    except Exception as error:  # pydicom raises what comes, OSError too
         raise LDicomUsageError(f"command_set cannot be encoded: {error}") from error
     elements = decode_elements(stream.getvalue())
     present = elements.get(DATA_SET_TYPE, b"") not in (b"", b"\1\1")

@@ -54,7 +54,9 @@ def answer_context(
 ) -> PresentationContext:
     """One context of the answer to a request, PS3.8 Table 9-18; the arguments are those of `LDicomAssociate.accept`."""
     uid = offered.abstract_syntax
-    known = supported(uid) if callable(supported) else supported.get(uid)
+    if not offered.transfer_syntaxes:
+        raise LDicomUsageError(f"presentation context {offered.presentation_id} offers no transfer syntax")
+    known = (supported(uid) if callable(supported) else supported.get(uid)) if uid else None
     chosen = _choose(known or (), offered.transfer_syntaxes)
     answer = PresentationContext(offered.presentation_id, uid, [chosen or offered.transfer_syntaxes[0]])
     if not known:
@@ -87,7 +89,7 @@ def merge_answers(
             result = AcceptResult.PROVIDER_REJECT
         merged.append(
             PresentationContext(
-                answer.presentation_id, proposal.abstract_syntax, [answer.transfer_syntax], result
+                answer.presentation_id, proposal.abstract_syntax, [answer.transfer_syntax or ""], result
             )
         )
     return merged

@@ -263,6 +263,8 @@ class LDicomNet(Hooks):
         """A connection request waits; on the accept thread."""
         try:
             self.on_accept(ErrorCode.SUCCESS)
+        except LDicomTransportError as error:
+            _log.info("a connection was gone before it was accepted: %s", error)
         except (Exception, SystemExit):
             _log.exception("on_accept failed; the request waits for the next accept")
 

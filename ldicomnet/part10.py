@@ -67,9 +67,14 @@ def decode_header(data: bytes) -> FileMeta:
     if data[position : position + 2] != b"\2\0":
         raise LDicomDataError(ErrorCode.FORMAT, "no file meta information (PS3.10 Section 7.1)")
     values: dict[int, bytes] = {}
+    end = 0
     while data[position : position + 2] == b"\2\0":
         number, value, position = _element(data, position)
         values[number] = value
+        if number == 0x0000 and len(value) == 4:
+            end = position + int.from_bytes(value, "little")
+    if end > len(data):
+        raise LDicomDataError(ErrorCode.END, "the file ends inside its meta information")
     sop_class, sop_instance, transfer_syntax = (
         values.get(number, b"").decode("latin-1").rstrip("\0 ") for number in (0x0002, 0x0003, 0x0010)
     )
@@ -78,12 +83,12 @@ def decode_header(data: bytes) -> FileMeta:
 
 def _element(data: bytes, position: int) -> tuple[int, bytes, int]:
     """Element number, value and end of the element at `position`; group 0002 is Explicit VR Little Endian."""
-    if position + 12 > len(data):
+    start = position + 8
+    if start > len(data):
         raise LDicomDataError(ErrorCode.END, "the file ends inside its meta information")
     _group, number, vr, length = _SHORT.unpack_from(data, position)
-    start = position + 8
     if vr in _LONG_VRS:
-        length = int.from_bytes(data[start : start + 4], "little")
+        length = int.from_bytes(data[start : start + 4].ljust(4, b"\xff"), "little")
         start += 4
     if start + length > len(data):
         raise LDicomDataError(ErrorCode.END, "the file ends inside its meta information")

@@ -18,6 +18,7 @@ from .items import (
     USER_INFORMATION,
     AnsweredContext,
     ProposedContext,
+    UnknownItem,
     UserItem,
     decode_text,
     decode_user_information,
@@ -28,8 +29,7 @@ from .status import AbortReason, ErrorCode, PduType
 from .wire import PDU_HEADER, PDV_HEADER, Cursor, item
 
 DICOM_APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
-_FIXED = 68
-"""Bytes of an association PDU before its items."""
+_ITEMS = {APPLICATION_CONTEXT, USER_INFORMATION}
 
 
 def _frame(pdu_type: PduType, content: bytes) -> bytes:
@@ -42,7 +42,12 @@ def _title(title: str) -> bytes:
 
 @dataclass(slots=True)
 class AssociateRequest:
-    """A-ASSOCIATE-RQ, PS3.8 Table 9-11."""
+    """A-ASSOCIATE-RQ, PS3.8 Table 9-11.
+
+    Attributes:
+        others: items of unknown types.
+        head: of a received PDU, the bytes of titles and reserved fields, which an accept repeats as they are.
+    """
 
     pdu_type: ClassVar[PduType] = PduType.ASSOCIATE_REQUEST
     called: str
@@ -51,6 +56,8 @@ class AssociateRequest:
     user_items: list[UserItem] = field(default_factory=list)
     application: str = DICOM_APPLICATION_CONTEXT
     version: int = 1
+    others: list[UnknownItem] = field(default_factory=list)
+    head: bytes = field(default=b"", repr=False, compare=False)
 
     def encode(self) -> bytes:
         return _encode_association(self)
@@ -59,15 +66,13 @@ class AssociateRequest:
     def decode(cls, content: bytes) -> Self:
         association = _Association(content, PRESENTATION_CONTEXT_RQ)
         contexts = [ProposedContext.decode(data) for data in association.contexts]
-        if not contexts:
-            raise LDicomProtocolError("A-ASSOCIATE-RQ without a presentation context (PS3.8 9.3.2)")
         _distinct(context.presentation_id for context in contexts)
         return cls(**association.fields, contexts=contexts)
 
 
 @dataclass(slots=True)
 class AssociateAccept:
-    """A-ASSOCIATE-AC, PS3.8 Table 9-17; the titles are those of the request, and not tested."""
+    """A-ASSOCIATE-AC, PS3.8 Table 9-17; its `head` is that of the request, and not tested."""
 
     pdu_type: ClassVar[PduType] = PduType.ASSOCIATE_ACCEPT
     called: str
@@ -76,6 +81,8 @@ class AssociateAccept:
     user_items: list[UserItem] = field(default_factory=list)
     application: str = DICOM_APPLICATION_CONTEXT
     version: int = 1
+    others: list[UnknownItem] = field(default_factory=list)
+    head: bytes = field(default=b"", repr=False, compare=False)
 
     def encode(self) -> bytes:
         return _encode_association(self)
@@ -232,10 +239,12 @@ def decode_content(pdu_type: int, content: bytes) -> Pdu:
 
 
 def _encode_association(pdu: AssociateRequest | AssociateAccept) -> bytes:
-    fixed = pdu.version.to_bytes(2, "big") + bytes(2) + _title(pdu.called) + _title(pdu.calling) + bytes(32)
+    head = pdu.head or _title(pdu.called) + _title(pdu.calling) + bytes(32)
+    fixed = pdu.version.to_bytes(2, "big") + bytes(2) + head
     application = item(APPLICATION_CONTEXT, encode_text(pdu.application))
     contexts = b"".join(context.encode() for context in pdu.contexts)
-    return _frame(pdu.pdu_type, fixed + application + contexts + encode_user_information(pdu.user_items))
+    others = b"".join(other.encode() for other in pdu.others)
+    return _frame(pdu.pdu_type, fixed + application + contexts + encode_user_information(pdu.user_items) + others)
 
 
 class _Association:
@@ -244,16 +253,17 @@ class _Association:
     def __init__(self, content: bytes, context_type: int) -> None:
         cursor = Cursor(content, "association PDU")
         version = Cursor(cursor.take(4), "association PDU").u16()
-        called, calling = decode_title(cursor.take(16)), decode_title(cursor.take(16))
-        cursor.take(_FIXED - 36)
+        head = cursor.take(64)
         items = []
         while cursor.left:
             items.append(cursor.item())
         self.contexts = [data for kind, data in items if kind == context_type]
         self.fields: dict[str, Any] = {
             "version": version,
-            "called": called,
-            "calling": calling,
+            "called": decode_title(head[:16]),
+            "calling": decode_title(head[16:32]),
+            "head": head,
+            "others": [UnknownItem(kind, data) for kind, data in items if kind not in _ITEMS | {context_type}],
             "application": decode_text(_the_only(items, APPLICATION_CONTEXT, "application context")),
             "user_items": decode_user_information(_the_only(items, USER_INFORMATION, "user information")),
         }

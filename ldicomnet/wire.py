@@ -76,6 +76,8 @@ class Cursor:
 
 def counted(data: bytes) -> bytes:
     """`data` behind its two-byte length."""
+    if len(data) > 0xFFFF:
+        raise LDicomUsageError(f"{len(data)} bytes do not fit a two-byte length", ErrorCode.PDU_LENGTH)
     return len(data).to_bytes(2, "big") + data
 
 

@@ -36,9 +36,12 @@ OTHER_STORAGE = frozenset(
 """Storage SOP classes outside the storage root: RT instructions, hanging protocols, palettes, implant templates."""
 
 
+_NO_INSTANCE = Status.INVALID_OBJECT_INSTANCE
+
+
 def is_storage(uid: str) -> bool:
     """Whether a SOP class is, or may be, one of storage: the standard's, and all private ones."""
-    return uid.startswith(STORAGE_ROOT) or uid in OTHER_STORAGE or not uid.startswith(DICOM_ROOT)
+    return uid.startswith(STORAGE_ROOT) or uid in OTHER_STORAGE or not f"{uid}.".startswith(DICOM_ROOT)
 
 
 class StoreScp(LDicomNet):
@@ -73,20 +76,21 @@ class StoreScp(LDicomNet):
         move_message_id: int,
         dataset: LDicomDS | None,
     ) -> None:
-        status = self._store(presentation_id, sop_class_uid, dataset)
+        status = self._store(presentation_id, sop_class_uid, dataset) if sop_instance_uid else _NO_INSTANCE
         self.send_c_store_response(presentation_id, message_id, sop_class_uid, sop_instance_uid, status)
 
     def _store(self, presentation_id: int, sop_class_uid: str, dataset: LDicomDS | None) -> Status:
         """Write one instance; the status that says how it went (PS3.4 Table B.2-1)."""
         associate = self.get_associate()
-        if associate is None or associate.get_abstract(presentation_id) != sop_class_uid:
+        abstract = associate.get_abstract(presentation_id) if associate else ""
+        if sop_class_uid != abstract or not is_storage(abstract):
             return Status.CLASS_NOT_SUPPORTED
         if dataset is None or not dataset.size:
             return Status(0xC000)
         try:
             path = Path(self._options.output_directory, dataset.file_name)
         except LDicomDataError:
-            return Status.INVALID_OBJECT_INSTANCE
+            return _NO_INSTANCE
         try:
             dataset.save(path, durable=not self._options.no_sync)
         except LDicomDataError as error:
