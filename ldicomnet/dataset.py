@@ -251,7 +251,7 @@ def to_body(dataset: LDicomDS | Dataset | str | os.PathLike[str], transfer_synta
         dataset = LDicomDS.load(dataset)
     if isinstance(dataset, LDicomDS):
         if dataset.transfer_syntax == transfer_syntax:
-            return dataset.body
+            return _padded(dataset.body) if transfer_syntax == DEFLATED else dataset.body
         if not {dataset.transfer_syntax, transfer_syntax} <= CONVERTIBLE:
             raise _not_convertible(dataset.transfer_syntax, transfer_syntax)
         dataset = dataset.dataset
@@ -260,6 +260,14 @@ def to_body(dataset: LDicomDS | Dataset | str | os.PathLike[str], transfer_synta
             f"dataset is {type(dataset).__name__}: an LDicomDS, a pydicom.Dataset, a path or None is wanted"
         )
     return LDicomDS.from_dataset(dataset, transfer_syntax, group_length=group_length).body
+
+
+def _padded(body: Body) -> Body:
+    """A deflated data set of an even length: one null is appended to an odd one (PS3.5 Annex A.5)."""
+    if not body.size & 1:
+        return body
+    with body.open() as file:
+        return MemoryBody(file.read() + b"\0")
 
 
 def to_command_set(command_set: LDicomDS | Dataset, has_data_set: bool) -> bytes:

@@ -39,6 +39,13 @@ class Deadlines:
         self.rest = NEVER
         self._late_since = NEVER
 
+    def begin_close(self) -> None:
+        """ARTIM, anew: the close of the connection is awaited, and nothing else any more."""
+        self.artim = deadline(self._timeouts.artim)
+        self.answer = self.rest = NEVER
+        with self._lock:
+            self._awaited.clear()
+
     def begin_rest(self, announced: int) -> None:
         """Something has begun, of which at least `announced` bytes are to come; nothing new if that runs already."""
         if self.rest == NEVER and self._timeouts.pdu is not None:

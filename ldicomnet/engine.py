@@ -91,6 +91,7 @@ class Engine:
         self._abort_reason: int = AbortReason.UNEXPECTED
         self._connected = False
         self._aborts = 0
+        self._message_bytes = 0  # of the arriving message, when its time was last renewed
         self._release_agreed = False  # the answer to a release request waits for Sta12
         self._sending_message = False
         self._interrupted = False  # an abort waits for the message that is being sent
@@ -279,7 +280,8 @@ class Engine:
         if due is Wait.CLOSE:
             self._expire_artim()
             return True
-        if due is Wait.RESPONSE and self._inbound.is_inside_message:
+        if due is Wait.RESPONSE and self._inbound.bytes_of_message > self._message_bytes:
+            self._message_bytes = self._inbound.bytes_of_message
             self._deadlines.renew()
             return False
         if due is not None:
@@ -397,6 +399,7 @@ class Engine:
     def message(self, message: Message) -> None:
         """A whole message: a response renews or ends the wait for it."""
         self._settle(message)
+        self._message_bytes = 0
         try:
             self._calls.message_received(message)
         except LDicomProtocolError as error:
@@ -458,7 +461,7 @@ class Engine:
         self._calls.aborted(AbortSource.PROVIDER, self._abort_reason)
 
     def _start_artim(self, _action: Action | None = None, _pdu: Pdu | None = None) -> None:
-        self._deadlines.artim = deadline(self._timeouts.artim)
+        self._deadlines.begin_close()
 
     def _stop_artim(self, _action: Action, _pdu: Pdu | None) -> None:
         self._deadlines.artim = NEVER

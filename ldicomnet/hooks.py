@@ -6,7 +6,7 @@ The hooks of the 23 messages are in `services`. Knows no engine: what a default 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from .associate import LDicomAssociate
 from .dataset import LDicomDS
@@ -44,29 +44,6 @@ class Hooks(Services):
         """The connection that `connect` asked for stands (0), or could not be made.
 
         The next step is `send_associate_request`.
-        """
-
-    def on_accept(self, error: ErrorCode) -> None:
-        """On a listening object: a connection request has arrived. Runs on the accept thread.
-
-        The default gives it to a new object: `self.accept(self.create_client())`. A request that is not accepted stays
-        at the head of the queue, and the next `accept` gets it; to refuse one, accept and close it.
-        """
-        if error == ErrorCode.SUCCESS:
-            self.accept(self.create_client())
-
-    @abstractmethod
-    def accept(self, net: Self) -> ErrorCode:
-        """Give the oldest waiting request to `net`."""
-
-    @abstractmethod
-    def create_client(self) -> Self:
-        """The object for an accepted connection."""
-
-    def on_close(self, error: ErrorCode, net: Self) -> None:
-        """The connection `net` has ended: 0 after a release, an abort of our own or `close`, else why.
-
-        Called once for each connection: on the connection itself, then on its listening object.
         """
 
     def on_receive(self, error: ErrorCode, pdu_type: PduType, buffer: bytes) -> None:

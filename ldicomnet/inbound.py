@@ -104,8 +104,8 @@ class Inbound:
 
     @property
     def bytes_of_message(self) -> int:
-        """Bytes of the arriving data set so far."""
-        return self._spool.size if self._spool else 0
+        """Bytes of the arriving message's data set so far, or of its command set."""
+        return self._spool.size if self._spool else len(self._command)
 
     # --- the buffer -----------------------------------------------------------------------------------------------
 

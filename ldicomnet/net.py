@@ -259,6 +259,15 @@ class LDicomNet(Hooks):
         _log.info("listening on %s port %s", *listener.host)
         listener.start()
 
+    def on_accept(self, error: ErrorCode) -> None:
+        """Hook of a listening object: a connection request has arrived. Runs on the accept thread.
+
+        The default gives it to a new object: `self.accept(self.create_client())`. A request that is not accepted stays
+        at the head of the queue, and the next `accept` gets it; to refuse one, accept and close it.
+        """
+        if error == ErrorCode.SUCCESS:
+            self.accept(self.create_client())
+
     def _arrived(self) -> None:
         """A connection request waits; on the accept thread."""
         try:
@@ -268,7 +277,7 @@ class LDicomNet(Hooks):
         except (Exception, SystemExit):
             _log.exception("on_accept failed; the request waits for the next accept")
 
-    def create_client(self) -> Self:
+    def create_client(self) -> LDicomNet:
         """The object for an accepted connection, made by the default `on_accept`.
 
         It is of the listening object's class and has its settings and its attributes, without a second call of
@@ -398,6 +407,12 @@ class LDicomNet(Hooks):
     def _register(self) -> None:
         with _open_lock:
             _open.add(self)
+
+    def on_close(self, error: ErrorCode, net: LDicomNet) -> None:
+        """Hook: the connection `net` has ended: 0 after a release, an abort of our own or `close`, else why.
+
+        Called once for each connection, on its reader thread: on the connection itself, then on its listening object.
+        """
 
     def _finished(self, error: ErrorCode) -> None:
         """The connection is over: `on_close` here, then on the listening object. On the reader thread."""

@@ -31,6 +31,7 @@ class EchoScu(LDicomNet):
         common.configure(self, options)
         self._options = options
         self._left = options.repeat
+        self._message_id = 0
         self._is_closed = threading.Event()
         self.failure = ""
 
@@ -60,18 +61,26 @@ class EchoScu(LDicomNet):
             self._fail("the peer does not accept the Verification SOP class")
             self.send_release_request()
             return
-        self.send_c_echo_request(1, self.next_message_id())
+        self._echo()
+
+    def _echo(self) -> None:
+        self._message_id = self.next_message_id()
+        self.send_c_echo_request(1, self._message_id)
 
     def on_receive_c_echo_response(
         self, presentation_id: int, message_id: int, sop_class_uid: str, status: Status
     ) -> None:
+        if message_id != self._message_id or not self._left:
+            self._fail(f"the peer answered message {message_id}, which was not sent")
+            self.send_abort(AbortSource.USER, AbortReason.UNKNOWN)
+            return
         self._left -= 1
         if status:
             self._fail(f"the peer answered with status {status:04X}H")
         if status or not self._left:
             self.send_release_request()
         else:
-            self.send_c_echo_request(1, self.next_message_id())
+            self._echo()
 
     def on_receive_associate_reject(self, result: RejectResult, source: RejectSource, reason: RejectReason) -> None:
         self._fail(f"association rejected: result {result}, source {source}, reason {reason}")

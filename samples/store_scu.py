@@ -93,6 +93,7 @@ class StoreScu(LDicomNet):
         self._offers = offers
         self._waiting = deque(files)
         self._current: tuple[Path, LDicomDS] | None = None
+        self._message_id = 0
         self._is_closed = threading.Event()
         self.stored = 0
         self.failures: list[str] = []
@@ -131,10 +132,11 @@ class StoreScu(LDicomNet):
             if not presentation_id:
                 self._fail(f"{path}: the peer accepts neither its SOP class nor a transfer syntax it can be had in")
                 continue
+            self._message_id = self.next_message_id()
             try:
                 self.send_c_store_request(
                     presentation_id,
-                    self.next_message_id(),
+                    self._message_id,
                     dataset.sop_class_uid,
                     dataset.sop_instance_uid,
                     dataset=dataset,
@@ -162,15 +164,18 @@ class StoreScu(LDicomNet):
     def on_receive_c_store_response(
         self, presentation_id: int, message_id: int, sop_class_uid: str, sop_instance_uid: str, status: Status
     ) -> None:
-        assert self._current is not None
-        path, dataset = self._current
-        if status.is_failure:
-            self._fail(f"{path}: the peer answered with status {status:04X}H")
-        else:
-            self.stored += 1
-            self.on_stored(path, dataset, status)
         associate = self.get_associate()
-        assert associate is not None
+        if self._current is None or message_id != self._message_id or associate is None:
+            self._give_up(f"the peer answered message {message_id}, which was not sent")
+            self.send_abort(AbortSource.USER, AbortReason.UNKNOWN)
+            return
+        path, dataset = self._current
+        if status == Status.SUCCESS or status.is_warning:
+            self.stored += 1
+            self._current = None
+            self.on_stored(path, dataset, status)
+        else:
+            self._fail(f"{path}: the peer answered with status {status:04X}H")
         self._send_next(associate)
 
     def on_stored(self, path: Path, dataset: LDicomDS, status: Status) -> None:

@@ -23,7 +23,6 @@ UNCOMPRESSED = {
     "MR_small_bigendian.dcm": BIG,
     "rtplan.dcm": IMPLICIT,
     "image_dfl.dcm": DEFLATED,
-    "SC_rgb_16bit.dcm": EXPLICIT,
     "ExplVR_BigEnd.dcm": BIG,
 }
 
@@ -88,6 +87,12 @@ class RealFiles(unittest.TestCase):
                     if "PixelData" in source.dataset and source.dataset["PixelData"].VR == "OW":
                         swapped = (syntax == BIG) != (source.transfer_syntax == BIG)
                         self.assertEqual(_is_swapped(source.dataset.PixelData, converted.dataset.PixelData), swapped)
+
+    def test_an_odd_deflated_data_set_is_padded(self) -> None:
+        odd = LDicomDS.load(path_of("image_dfl.dcm"))
+        self.assertEqual(odd.size % 2, 1)
+        with to_body(odd, DEFLATED, False).open() as file:
+            self.assertEqual(file.read(), odd.read() + b"\0")
 
     def test_refusals(self) -> None:
         compressed = LDicomDS.load(path_of("JPEG2000.dcm"))
