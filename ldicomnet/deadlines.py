@@ -11,8 +11,8 @@ from time import monotonic
 
 from .timing import NEVER, Timeouts, deadline
 
-_STREAM_FLOOR = 64 << 10
-"""Bytes per second below which a PDU that streams is given up."""
+_FLOOR = 1 << 10
+"""Bytes of payload per second below which a PDU or message that has begun is given up."""
 
 _GRACE = 0.5
 """Seconds of reading after a deadline before it ends the connection although bytes come."""
@@ -38,6 +38,7 @@ class Deadlines:
         self.answer = NEVER
         self.rest = NEVER
         self._late_since = NEVER
+        self._payload = 0
 
     def begin_close(self) -> None:
         """ARTIM, anew: the close of the connection is awaited, and nothing else any more."""
@@ -46,10 +47,19 @@ class Deadlines:
         with self._lock:
             self._awaited.clear()
 
-    def begin_rest(self, announced: int) -> None:
-        """Something has begun, of which at least `announced` bytes are to come; nothing new if that runs already."""
-        if self.rest == NEVER and self._timeouts.pdu is not None:
-            self.rest = deadline(self._timeouts.pdu + announced / _STREAM_FLOOR)
+    def begin_rest(self, payload: int) -> None:
+        """A PDU or message has begun; `payload` is what `goes_on` compares with. Nothing new if that runs already."""
+        if self.rest == NEVER:
+            self.rest = deadline(self._timeouts.pdu)
+            self._payload = payload
+
+    def goes_on(self, payload: int) -> bool:
+        """Whether so much of it has come since that it may go on; then it gets its time anew."""
+        if payload - self._payload < _FLOOR * (self._timeouts.pdu or 0):
+            return False
+        self.rest = NEVER
+        self.begin_rest(payload)
+        return True
 
     def await_response(self, message_id: int) -> None:
         """A request is about to be sent; its time begins when it is sent."""

@@ -91,7 +91,6 @@ class Engine:
         self._abort_reason: int = AbortReason.UNEXPECTED
         self._connected = False
         self._aborts = 0
-        self._message_bytes = 0  # of the arriving message, when its time was last renewed
         self._release_agreed = False  # the answer to a release request waits for Sta12
         self._sending_message = False
         self._interrupted = False  # an abort waits for the message that is being sent
@@ -174,7 +173,7 @@ class Engine:
         if self._ending is None:
             self._ending = ErrorCode.SUCCESS
         if not self._outbox.acquire(self._timeouts.shutdown or _BOUND):
-            self._transport.close()
+            self._cut()
             return
         try:
             self._send_primitive(Event.ABORT_REQUEST, abort.encode())
@@ -208,6 +207,10 @@ class Engine:
         """End the connection at once; waits for nothing and takes no lock."""
         if self._ending is None:
             self._ending = ErrorCode.SUCCESS
+        self._cut()
+
+    def _cut(self) -> None:
+        """Read and write nothing any more."""
         self._inbound.stopped = True
         self._transport.close()
 
@@ -258,7 +261,7 @@ class Engine:
         """Bytes read into `view`; 0 at the end. Whatever deadline comes first is kept."""
         unfinished = self._inbound.is_inside_pdu or self._inbound.is_inside_message
         if unfinished:
-            self._deadlines.begin_rest(self._inbound.pdu_left)
+            self._deadlines.begin_rest(self._inbound.payload)
         else:
             self._deadlines.rest = NEVER
         while True:
@@ -280,9 +283,10 @@ class Engine:
         if due is Wait.CLOSE:
             self._expire_artim()
             return True
-        if due is Wait.RESPONSE and self._inbound.bytes_of_message > self._message_bytes:
-            self._message_bytes = self._inbound.bytes_of_message
-            self._deadlines.renew()
+        if due is Wait.REST and self._deadlines.goes_on(self._inbound.payload):
+            return False
+        if due is Wait.RESPONSE and self._inbound.is_inside_message and self._deadlines.rest != NEVER:
+            self._deadlines.renew()  # while a message arrives, it is its own deadline that counts
             return False
         if due is not None:
             self._give_up(due)
@@ -346,7 +350,6 @@ class Engine:
 
     def data_pdu(self) -> bool:
         """A P-DATA-TF begins: DT-2 and AR-6 take it."""
-        self._deadlines.rest = NEVER
         action = self._react(Event.P_DATA_PDU, by_peer=True)
         if Effect.INDICATE in action.effects:
             return True
@@ -355,7 +358,6 @@ class Engine:
 
     def control_pdu(self, pdu_type: int, content: bytes) -> None:
         """One of the other six PDUs; an A-ASSOCIATE-AC may be more than the association can live with."""
-        self._deadlines.rest = NEVER
         try:
             pdu = decode_content(pdu_type, content)
         except LDicomProtocolError as error:
@@ -399,7 +401,6 @@ class Engine:
     def message(self, message: Message) -> None:
         """A whole message: a response renews or ends the wait for it."""
         self._settle(message)
-        self._message_bytes = 0
         try:
             self._calls.message_received(message)
         except LDicomProtocolError as error:
@@ -467,8 +468,7 @@ class Engine:
         self._deadlines.artim = NEVER
 
     def _close_transport(self, _action: Action, _pdu: Pdu | None) -> None:
-        self._inbound.stopped = True
-        self._transport.close()
+        self._cut()
 
     def _send_reject(self, _action: Action, _pdu: Pdu | None) -> None:
         """AE-6, not acceptable: the protocol version is not ours."""
@@ -490,13 +490,13 @@ class Engine:
     def _write_own(self, pdu: Abort | AssociateReject) -> None:
         """A PDU that the machine makes the reader send: waits for other senders a bounded time, then just closes."""
         if not self._outbox.acquire(self._timeouts.shutdown or _BOUND):
-            self._transport.close()
+            self._cut()
             return
         try:
             self._outbox.write([pdu.encode()])
         except LDicomError as error:
             self._log.info("%s could not be sent: %s", pdu.pdu_type.name, error)
-            self._transport.close()
+            self._cut()
         finally:
             self._outbox.release()
 
@@ -517,7 +517,7 @@ class Engine:
         if Effect.SEND in action.effects or Effect.SEND_ABORT in action.effects:
             self._write([data])
         if Effect.CLOSE in action.effects:
-            self._transport.close()
+            self._cut()
 
     def _answer_time(self) -> float | None:
         """Seconds that the peer has to answer, in the state we are in."""
@@ -571,7 +571,7 @@ class Engine:
         except LDicomError as error:
             if self._ending is None:
                 self._ending = error.code
-            self._transport.close()
+            self._cut()
             raise
 
 

@@ -57,6 +57,7 @@ class Inbound:
         raw: called with type and bytes of every PDU before anything is made of it, or None. With it, P-DATA-TF are
             held until they are whole.
         stopped: set to leave what is still in the buffer alone.
+        payload: bytes of fragments that have come altogether.
     """
 
     def __init__(self, events: Events, limits: Limits) -> None:
@@ -64,6 +65,7 @@ class Inbound:
         self._limits = limits
         self.raw: Callable[[int, bytes], None] | None = None
         self.stopped = False
+        self.payload = 0
         self._contexts: frozenset[int] = frozenset()
         self._maximum = 0
         self._buffer = bytearray(_IDLE_BUFFER)
@@ -93,19 +95,14 @@ class Inbound:
         return self._high > self._low or bool(self._pdu_left or self._skip)
 
     @property
-    def pdu_left(self) -> int:
-        """Bytes that a P-DATA-TF still announces."""
-        return self._pdu_left
-
-    @property
     def is_inside_message(self) -> bool:
         """Whether a message has begun and is not complete."""
         return self._context != 0
 
     @property
     def bytes_of_message(self) -> int:
-        """Bytes of the arriving message's data set so far, or of its command set."""
-        return self._spool.size if self._spool else len(self._command)
+        """Bytes of the arriving data set so far."""
+        return self._spool.size if self._spool else 0
 
     # --- the buffer -----------------------------------------------------------------------------------------------
 
@@ -193,6 +190,7 @@ class Inbound:
                 return True
             gathered.append(view[low + 12 : end])
             low = self._low = end
+        self.payload += low - start
         return low > start
 
     def _pdu_header(self) -> bool:
@@ -299,6 +297,7 @@ class Inbound:
             return False
         piece = self._view[self._low : self._low + count]
         self._low += count
+        self.payload += count
         self._value_left -= count
         self._pdu_left -= count
         if not self._is_command:

@@ -36,7 +36,7 @@ class Timeouts:
     release: float | None = 30.0
     """Until the answer to an A-RELEASE-RQ."""
     pdu: float | None = 60.0
-    """Until the rest of a PDU whose first bytes have arrived, or some more of it while it streams."""
+    """Until the rest of a PDU or message that has begun, or at least 1 KB of it for each of these seconds."""
     send: float | None = 60.0
     """How long the peer may leave sent bytes unread before a send gives up."""
     shutdown: float | None = 5.0

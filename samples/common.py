@@ -92,7 +92,7 @@ def configure(net: LDicomNet, options: argparse.Namespace) -> None:
         association=options.acse_timeout,
         release=options.acse_timeout,
         dimse=options.dimse_timeout,
-        pdu=options.dimse_timeout,
+        pdu=min(options.acse_timeout, options.dimse_timeout),
         send=options.dimse_timeout,
     )
 

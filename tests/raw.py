@@ -321,19 +321,24 @@ class Peer:
         return cls(sock)
 
     def send(self, data: bytes, seconds: float = 10) -> bool:
-        """Send all of it; False when the other end did not take it."""
+        """Send all of it; False when the other end is gone."""
         if data[:1] == b"\1" and not self._request:
             self._learn(data)
         self.sock.settimeout(seconds)
         try:
             self.sock.sendall(data)
+        except TimeoutError:
+            return True
         except OSError:
             return False
         return True
 
     def _learn(self, data: bytes) -> None:
         """Our own request, where it is well formed: its answer has to repeat some of it."""
-        content = data[6 : 6 + int.from_bytes(data[2:6], "big")]
+        length = int.from_bytes(data[2:6], "big")
+        content = data[6 : 6 + length]
+        if len(content) < length:
+            return
         try:
             lengths = [value for kind, value in _user_information(split_items(content, 68)) if kind == 0x51]
         except ValueError:
@@ -502,7 +507,7 @@ def exchange(peer: Peer, steps: Iterable[Step]) -> None:
 
 def answer(peer: Peer) -> None:
     """A step: wait for one line of the transcript."""
-    peer.next(monotonic() + 5)
+    peer.next(monotonic() + 3)
 
 
 def pause(seconds: float) -> Callable[[Peer], None]:
@@ -525,11 +530,13 @@ def drip(data: bytes, seconds: float = 0.0, size: int = 1) -> Callable[[Peer], N
 
 
 def flood(data: bytes, seconds: float) -> Callable[[Peer], None]:
-    """A step: send `data` again and again, and read nothing, until the other end is gone."""
+    """A step: send `data` again and again and read nothing until the other end is gone, or note that it stays."""
 
     def send(peer: Peer) -> None:
         until = monotonic() + seconds
-        while (left := until - monotonic()) > 0 and peer.send(data, left):
-            pass
+        while (left := until - monotonic()) > 0:
+            if not peer.send(data, left):
+                return
+        peer.transcript.append("STILL THERE")
 
     return send

@@ -85,11 +85,10 @@ class Checks(unittest.TestCase):
         self.assertEqual(self.refuses(checks.number, -1, 255, ErrorCode.PDU_ID).code, ErrorCode.PDU_ID)
 
     def test_octets(self) -> None:
-        for value, data in ((b"", b""), (b"\0\xff", b"\0\xff"), (bytearray(b"ab"), b"ab"), (memoryview(b"ab"), b"ab"),
-                            ("\u00e9", b"\xc3\xa9"), (bytes(0xFFFF), bytes(0xFFFF))):  # fmt: skip
+        for value in (b"", b"\0\xff", bytearray(b"ab"), memoryview(b"ab"), bytes(0xFFFF)):
             octets = checks.octets("the_argument", value)
-            self.assertEqual((octets, type(octets)), (data, bytes))
-        for wrong in (bytes(0x10000), 5, None, 1.5, ["a"]):
+            self.assertEqual((octets, type(octets)), (bytes(value), bytes))
+        for wrong in (bytes(0x10000), "text", 5, None, 1.5, ["a"]):
             with self.subTest(value=str(wrong)[:20]):
                 self.refuses(checks.octets, wrong)
 

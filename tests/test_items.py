@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unittest
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from ldicomnet.errors import LDicomProtocolError, LDicomUsageError
@@ -228,8 +229,11 @@ class PresentationContexts(unittest.TestCase):
                     self.assertEqual((context.presentation_id, context.result), (3, result))
 
     def test_a_refused_context_without_transfer_syntax_goes_back_as_it_came(self) -> None:
-        data = bytes.fromhex("21 00 0004 03 00 03 00")
-        self.assertEqual(decode_context(data).encode(), data)
+        """`None` is no sub-item, and "" an empty one."""
+        for text, syntax in (("21 00 0004 03 00 03 00", None), ("21 00 0008 03 00 03 00 40 00 0000", "")):
+            context = decode_context(bytes.fromhex(text))
+            self.assertEqual(context, AnsweredContext(3, 3, syntax))
+            self.assertEqual(context.encode(), bytes.fromhex(text))
 
     def test_reserved_bytes_are_not_tested(self) -> None:
         for text, reserved in (("01 FF FF FF", ProposedContext), ("01 FF 00 FF", AnsweredContext)):
@@ -238,11 +242,14 @@ class PresentationContexts(unittest.TestCase):
             self.assertEqual(reserved.decode(content).presentation_id, 1)
 
     def test_sub_items_of_other_types_are_passed_over(self) -> None:
-        """PS3.8 9.3.1: items of unrecognized type are ignored."""
+        """PS3.8 9.3.1: items of unrecognized type are ignored; they are kept."""
         for record, text, _whole in CONTEXTS:
-            data = bytes.fromhex(text)
+            data, unknown = bytes.fromhex(text), bytes.fromhex("99 00 0002 FFFF")
             with self.subTest(record=record):
-                self.assertEqual(decode_context(data + bytes.fromhex("99 00 0002 FFFF")), record)
+                longer = replaced(data, 2, (len(data) - 4 + len(unknown)).to_bytes(2, "big")) + unknown
+                context = decode_context(longer)
+                self.assertEqual(context.encode(), longer)
+                self.assertEqual(replace(context, others=[]), record)
 
 
 class Text(unittest.TestCase):

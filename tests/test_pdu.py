@@ -47,24 +47,24 @@ CONTEXT = "20 00 0012 01 00 00 00 30 00 0003 312E32 40 00 0003 312E33"
 ANSWER = "21 00 000B 01 00 00 00 40 00 0003 312E33"
 MAXIMUM = "51 00 0004 00004000"
 USER = "50 00 0008" + MAXIMUM
+PROPOSED = ProposedContext(1, "1.2", ["1.3"])
 
 # PS3.8 Tables 9-11 to 9-26 and Annex E.2.
 VECTORS: tuple[tuple[Pdu, str], ...] = (
     (
-        AssociateRequest("CALLED", "CALLING", [ProposedContext(1, "1.2", ["1.3"])], [MaximumLength(16384)]),
+        AssociateRequest("CALLED", "CALLING", [PROPOSED], [MaximumLength(16384)]),
         "01 00 0000007F" + FIXED + APPLICATION + CONTEXT + USER,
     ),
-    (AssociateRequest("CALLED", "CALLING"), "01 00 00000061" + FIXED + APPLICATION + "50 00 0000"),
     (
-        AssociateRequest("CALLED", "CALLING", application="1.9", version=0xFF03),
-        "01 00 0000004F FF03" + FIXED[4:] + "10 00 0003 312E39 50 00 0000",
+        AssociateRequest("", "1234567890123456", [PROPOSED], application="1.9", version=0xFF03),
+        "01 00 00000065 FF03 0000" + "20" * 16 + b"1234567890123456".hex() + "00" * 32 + "10 00 0003 312E39" + CONTEXT
+        + "50 00 0000",
     ),
-    (AssociateRequest("", "1234567890123456"), "01 00 00000061 0001 0000" + "20" * 16 + b"1234567890123456".hex()
-     + "00" * 32 + APPLICATION + "50 00 0000"),
     (
         AssociateAccept("CALLED", "CALLING", [AnsweredContext(1, 0, "1.3")], [MaximumLength(16384)]),
         "02 00 00000078" + FIXED + APPLICATION + ANSWER + USER,
     ),
+    (AssociateAccept("CALLED", "CALLING"), "02 00 00000061" + FIXED + APPLICATION + "50 00 0000"),
     (AssociateReject(1, 2, 3), "03 00 00000004 00 01 02 03"),
     (AssociateReject(255, 0, 99), "03 00 00000004 00 FF 00 63"),
     (DataTransfer([]), "04 00 00000000"),
@@ -178,9 +178,9 @@ class Tolerance(unittest.TestCase):
             (Abort(2, 1), "07 FF 00000004 FF FF 02 01"),
             (DataTransfer([]), "04 FF 00000000"),
             (
-                AssociateRequest("CALLED", "CALLING"),
-                "01 FF 00000061 0001 FFFF" + CALLED + CALLING + "FF" * 32 + APPLICATION[:2] + "FF" + APPLICATION[5:]
-                + "50 FF 0000",
+                AssociateRequest("CALLED", "CALLING", [PROPOSED]),
+                "01 FF 00000077 0001 FFFF" + CALLED + CALLING + "FF" * 32 + APPLICATION[:2] + "FF" + APPLICATION[5:]
+                + CONTEXT.replace(" 00 ", " FF ") + "50 FF 0000",
             ),
         )
         for record, text in rows:
@@ -193,11 +193,13 @@ class Tolerance(unittest.TestCase):
             self.assertEqual((value.is_command, value.is_last), (bool(control & 1), bool(control & 2)))
 
     def test_titles_without_the_spaces_around(self) -> None:
+        data = VECTORS[0][0].encode()
         for padded, title in ((b"  A B           ", "A B"), (b"AB\0\0\0\0\0\0\0\0\0\0\0\0\0\0", "AB"), (b" " * 16, "")):
-            data = AssociateRequest("CALLED", "CALLING").encode()
-            decoded = decode(replaced(replaced(data, 10, padded), 26, padded))
+            sent = replaced(replaced(data, 10, padded), 26, padded)
+            decoded = decode(sent)
             assert isinstance(decoded, AssociateRequest)
             self.assertEqual((decoded.called, decoded.calling), (title, title))
+            self.assertEqual(decoded.encode(), sent)  # PS3.8 Table 9-17: an answer repeats the bytes
 
     def test_items_in_any_order(self) -> None:
         expected = VECTORS[0][0]
