@@ -98,7 +98,8 @@ class FileBody:
     def open(self) -> BinaryIO:
         """A binary file over the bytes of the data set."""
         try:
-            return io.BufferedReader(_Section(self.path, self.offset, self.size))
+            file = self.path.open("rb", buffering=0)
+            return io.BufferedReader(_Section(file, self.offset, self.size))
         except OSError as error:
             raise file_error(error, f"cannot open {self.path}", ErrorCode.OPEN) from error
 
@@ -131,8 +132,8 @@ def _read_fully(file: io.FileIO, view: memoryview, path: Path) -> None:
 class _Section(io.RawIOBase):
     """The part of a file from `offset` on, as a file of its own."""
 
-    def __init__(self, path: Path, offset: int, size: int) -> None:
-        self._file = path.open("rb", buffering=0)
+    def __init__(self, file: io.FileIO, offset: int, size: int) -> None:
+        self._file = file
         self._offset = offset
         self._size = size
         self.seek(0)

@@ -69,7 +69,7 @@ class Encoding(unittest.TestCase):
         for uids in self.ROWS:
             with self.subTest(uids=uids):
                 header = encode_header(*uids)
-                dataset = dcmread(BytesIO(header + b"\x08\0\x16\0" + bytes(4)), specific_tags=[])
+                dataset = dcmread(BytesIO(header))
                 meta = dataset.file_meta
                 self.assertEqual(dataset.preamble, bytes(128))
                 found = (meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID, meta.TransferSyntaxUID)
@@ -86,6 +86,15 @@ class Encoding(unittest.TestCase):
             header = encode_header(*uids)
             for behind in (b"", b"\x08\0\x16\0anything"):
                 self.assertEqual(decode_header(header + behind), FileMeta(*uids, len(header)))
+
+    def test_byte_by_byte(self) -> None:
+        version = IMPLEMENTATION_VERSION_NAME.encode().ljust(len(IMPLEMENTATION_VERSION_NAME) + 1 & ~1)
+        uid = IMPLEMENTATION_CLASS_UID.encode().ljust(len(IMPLEMENTATION_CLASS_UID) + 1 & ~1, b"\0")
+        ours = (
+            "0200 1200 5549" + len(uid).to_bytes(2, "little").hex() + uid.hex(),
+            "0200 1300 5348" + len(version).to_bytes(2, "little").hex() + version.hex(),
+        )
+        self.assertEqual(encode_header("1.2", "1.2.33", IMPLICIT), PREAMBLE + group(*ELEMENTS[:4], *ours))
 
     def test_who_we_are(self) -> None:
         self.assertTrue(is_uid(IMPLEMENTATION_CLASS_UID))

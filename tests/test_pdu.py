@@ -201,6 +201,11 @@ class Tolerance(unittest.TestCase):
             self.assertEqual((decoded.called, decoded.calling), (title, title))
             self.assertEqual(decoded.encode(), sent)  # PS3.8 Table 9-17: an answer repeats the bytes
 
+    def test_titles_too_long_for_their_field_are_cut(self) -> None:
+        sent = AssociateRequest("1234567890123456789", "CALLING", [PROPOSED]).encode()
+        self.assertEqual(sent[10:42], b"1234567890123456CALLING         ")
+        self.assertIsInstance(decode(sent), AssociateRequest)
+
     def test_items_in_any_order(self) -> None:
         expected = VECTORS[0][0]
         for content in (USER + CONTEXT + APPLICATION, CONTEXT + APPLICATION + USER):
