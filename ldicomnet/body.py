@@ -91,9 +91,12 @@ class FileBody:
     def __init__(self, path: Path, offset: int, size: int | None = None, temporary: bool = False) -> None:
         self.path = path
         self.offset = offset
-        self.size = path.stat().st_size - offset if size is None else size
+        try:
+            self.size = path.stat().st_size - offset if size is None else size
+        except OSError as error:
+            raise file_error(error, f"cannot open {path}", ErrorCode.OPEN) from error
         if temporary:
-            weakref.finalize(self, _unlink, path)
+            weakref.finalize(self, _unlink, path, os.getpid())
 
     def open(self) -> BinaryIO:
         """A binary file over the bytes of the data set."""
@@ -161,7 +164,10 @@ class _Section(io.RawIOBase):
         super().close()
 
 
-def _unlink(path: Path) -> None:
+def _unlink(path: Path, process: int) -> None:
+    """Remove a temporary file, but not where this process is only a fork of the one that made it."""
+    if os.getpid() != process:
+        return
     with contextlib.suppress(OSError):
         path.unlink()
 
@@ -175,7 +181,18 @@ class Spool:
         header: makes the bytes that go before the data set in the file, so that the file is a DICOM file.
     """
 
-    __slots__ = ("_file", "_folder", "_header", "_make_header", "_memory", "_memory_limit", "_path", "size")
+    __slots__ = (
+        "__weakref__",
+        "_file",
+        "_finalizer",
+        "_folder",
+        "_header",
+        "_make_header",
+        "_memory",
+        "_memory_limit",
+        "_path",
+        "size",
+    )
 
     def __init__(self, folder: str | None, memory: int, header: Callable[[], bytes] = bytes) -> None:
         self._folder = folder
@@ -184,6 +201,7 @@ class Spool:
         self._header = b""
         self._memory = bytearray()
         self._file: io.FileIO | None = None
+        self._finalizer: weakref.finalize[..., Spool] | None = None
         self._path = Path()
         self.size = 0
 
@@ -209,6 +227,7 @@ class Spool:
         """Move what is in memory to a new file."""
         descriptor, name = tempfile.mkstemp(prefix="ldicomnet-", suffix=".dcm", dir=self._folder)
         self._file, self._path = io.FileIO(descriptor, "wb"), Path(name)
+        self._finalizer = weakref.finalize(self, _unlink, self._path, os.getpid())
         self._header = self._make_header()
         _write_all(self._file, memoryview(self._header + self._memory))
         self._memory = bytearray()
@@ -225,8 +244,10 @@ class Spool:
         try:
             self._file.close()
         except OSError as error:  # some file systems say only now that they are full
-            _unlink(self._path)
+            self._remove()
             raise file_error(error, f"cannot spool to {self._path.parent}", ErrorCode.WRITE) from error
+        if self._finalizer is not None:
+            self._finalizer.detach()
         return FileBody(self._path, len(self._header), self.size, temporary=True)
 
     def discard(self) -> None:
@@ -234,7 +255,11 @@ class Spool:
         if self._file is not None:
             with contextlib.suppress(OSError):
                 self._file.close()
-            _unlink(self._path)
+            self._remove()
+
+    def _remove(self) -> None:
+        if self._finalizer is not None:
+            self._finalizer()
 
 
 def _write_gathered(file: io.FileIO, fragments: list[memoryview], length: int) -> None:

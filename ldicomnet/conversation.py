@@ -10,6 +10,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
+from . import checks
 from .associate import SMALLEST_MAXIMUM_LENGTH, LDicomAssociate
 from .body import Spool
 from .calls import Wants
@@ -109,21 +110,24 @@ class Conversation:
     def request(self, associate: LDicomAssociate) -> None:
         """Send A-ASSOCIATE-RQ."""
         pdu = associate.to_request()
-        self._request = associate.copy()
-        self.engine.send_pdu(Event.TRANSPORT_CONFIRM, pdu)
+        request = associate.copy()
+
+        def agreed() -> None:
+            self._request = request
+
+        self.engine.send_pdu(Event.TRANSPORT_CONFIRM, pdu, agreed)
 
     def accept(self, associate: LDicomAssociate) -> None:
         """Send A-ASSOCIATE-AC."""
-        if self._request is None:
+        request = self._request
+        if request is None:
             raise LDicomUsageError("there is no association request to accept", ErrorCode.NET_INVALID)
         answer = associate.copy()
-        pdu = answer.to_accept(self._request)
-        self._establish(answer, own=answer, peer=self._request)
-        self.engine.send_pdu(Event.ASSOCIATE_ACCEPT, pdu)
+        pdu = answer.to_accept(request)
+        self.engine.send_pdu(Event.ASSOCIATE_ACCEPT, pdu, lambda: self._establish(answer, own=answer, peer=request))
 
     def _establish(self, negotiated: LDicomAssociate, own: LDicomAssociate, peer: LDicomAssociate) -> None:
         """From now on messages may come, and go."""
-        self.associate = negotiated
         self._syntaxes = {
             context.presentation_id: context.transfer_syntaxes[0]
             for context in negotiated.presentation_contexts
@@ -131,6 +135,12 @@ class Conversation:
         }
         send_maximum = peer.get_max_length() if peer.is_max_length() else _UNSTATED_MAXIMUM
         self.engine.establish(frozenset(self._syntaxes), own.get_max_length(), send_maximum)
+        self.associate = negotiated
+
+    @property
+    def is_associated(self) -> bool:
+        """Whether messages may be sent."""
+        return self.engine.is_associated and self.associate is not None
 
     # --- sending: messages ----------------------------------------------------------------------------------------
 
@@ -175,6 +185,7 @@ class Conversation:
         self.engine.send_message(message, body)
 
     def _syntax_to_send(self, presentation_id: int) -> str:
+        checks.number("presentation_id", presentation_id, 0xFF, ErrorCode.PDU_ID)
         syntax = self._syntaxes.get(presentation_id)
         if syntax is None:
             self.engine.check_associated()
@@ -189,7 +200,10 @@ class Conversation:
         """The response after `on_before_send_command_set`."""
         dataset = to_dataset(message.command_set)
         self._net.on_before_send_command_set(dataset)
-        return decode(message.presentation_id, from_dataset(dataset, message.has_data_set))
+        try:
+            return decode(message.presentation_id, from_dataset(dataset, message.has_data_set))
+        except LDicomProtocolError as error:
+            raise LDicomUsageError(f"on_before_send_command_set left no response: {error}") from error
 
     # --- told: connection and association -------------------------------------------------------------------------
 
@@ -242,6 +256,7 @@ class Conversation:
 
     def ended(self, error: ErrorCode) -> None:
         """`on_close`, here and on the listening object."""
+        self._unanswered.clear()
         self._finished(error)
 
     # --- told: PDUs and progress ----------------------------------------------------------------------------------
@@ -260,7 +275,7 @@ class Conversation:
     def progress(self, sent: int, received: int, total: int | None) -> None:
         """`on_progress_status`, not too often."""
         now = monotonic()
-        if sent == total or now - self._progress_at >= _PROGRESS_EVERY:
+        if total in (sent, received) or now - self._progress_at >= _PROGRESS_EVERY:
             self._progress_at = now
             self._call(self._net.on_progress_status, sent, received, total)
 
@@ -287,6 +302,7 @@ class Conversation:
         if message.body is not None:
             syntax = self._syntaxes[message.presentation_id]
             dataset = LDicomDS(message.body, syntax, message.sop_class_uid, message.sop_instance_uid)
+            message.body = None  # the data set is the hook's; a request that is not answered keeps none of it
         self._arrived(message)
         try:
             if self._wants_data:

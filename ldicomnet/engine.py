@@ -45,8 +45,6 @@ _EVENTS = {
 _SENDS_DATA = (State.STA6, State.STA8)
 _RELEASING = (State.STA7, State.STA10, State.STA11)
 _MOST_ABORTS = 3
-_BOUND = 5.0
-"""Seconds that the reader waits for other senders where no time is set."""
 
 
 class Engine:
@@ -150,15 +148,17 @@ class Engine:
         if self._machine.state not in _SENDS_DATA:
             raise LDicomUsageError("there is no association to send on", ErrorCode.NET_INVALID)
 
-    def send_pdu(self, event: Event, pdu: Pdu) -> None:
-        """Send the PDU of a local primitive.
+    def send_pdu(self, event: Event, pdu: Pdu, agreed: Callable[[], None] | None = None) -> None:
+        """Send the PDU of a local primitive; `agreed` is called when the machine allows it, before it leaves.
 
         Raises:
             LDicomUsageError: the primitive is not possible in this state.
             LDicomTransportError: it could not be sent.
         """
+        if not self._connected:
+            raise LDicomUsageError("the connection does not stand yet", ErrorCode.NET_NOT_CONNECTED)
         data = pdu.encode()
-        self._outbox.submit(lambda: self._send_primitive(event, data), len(data), self.is_reader)
+        self._outbox.submit(lambda: self._send_primitive(event, data, agreed), len(data), self.is_reader)
 
     def send_abort(self, abort: Abort) -> None:
         """Send A-ABORT; a message that is being sent breaks off at the end of a PDU.
@@ -168,11 +168,11 @@ class Engine:
             LDicomTransportError: it could not be sent; the connection is closed all the same.
         """
         if self._machine.state in (State.STA1, State.STA2, State.STA13):
-            self._react(Event.ABORT_REQUEST)
+            raise LDicomUsageError("there is no association to abort", ErrorCode.NET_INVALID)
         self._interrupted = True
         if self._ending is None:
             self._ending = ErrorCode.SUCCESS
-        if not self._outbox.acquire(self._timeouts.shutdown or _BOUND):
+        if not self._outbox.acquire(self._timeouts.shutdown_wait()):
             self._cut()
             return
         try:
@@ -193,10 +193,10 @@ class Engine:
 
     def close(self) -> None:
         """End the connection: sends that are under way may finish first, for a bounded time."""
-        if self.is_reader:
+        if self.is_reader or self._outbox.is_mine:
             self.close_forced()
             return
-        seconds = self._timeouts.shutdown or _BOUND
+        seconds = self._timeouts.shutdown_wait()
         may_write = self._outbox.acquire(seconds)
         self.close_forced()
         if may_write:
@@ -237,10 +237,10 @@ class Engine:
             return True
         try:
             self._transport.open(self._timeouts.connect)
-        except LDicomError as error:
-            self._log.info("%s", error)
+        except Exception as error:
+            self._log.info("%s", error, exc_info=None if isinstance(error, LDicomError) else error)
             self._over = True
-            self._calls.connected(error.code)
+            self._calls.connected(error.code if isinstance(error, LDicomError) else ErrorCode.NET_FAILURE)
             return False
         self._connected = True
         self._calls.connected(ErrorCode.SUCCESS)
@@ -285,8 +285,9 @@ class Engine:
             return True
         if due is Wait.REST and self._deadlines.goes_on(self._inbound.payload):
             return False
-        if due is Wait.RESPONSE and self._inbound.is_inside_message and self._deadlines.rest != NEVER:
-            self._deadlines.renew()  # while a message arrives, it is its own deadline that counts
+        arriving = self._inbound.is_inside_message and (self._deadlines.rest != NEVER or self._timeouts.pdu is None)
+        if due is Wait.RESPONSE and arriving:  # then that is what counts
+            self._deadlines.renew()
             return False
         if due is not None:
             self._give_up(due)
@@ -334,7 +335,7 @@ class Engine:
         with self._state_lock:
             self._machine.state = State.STA1
         self._outbox.discard()
-        if self._outbox.acquire(self._timeouts.shutdown or _BOUND):
+        if self._outbox.acquire(self._timeouts.shutdown_wait()):
             self._outbox.release()
         self._transport.dispose()
         self._over = True
@@ -401,6 +402,8 @@ class Engine:
     def message(self, message: Message) -> None:
         """A whole message: a response renews or ends the wait for it."""
         self._settle(message)
+        if self._wants.progress and message.body is not None:
+            self._calls.progress(0, message.body.size, message.body.size)
         try:
             self._calls.message_received(message)
         except LDicomProtocolError as error:
@@ -489,7 +492,7 @@ class Engine:
 
     def _write_own(self, pdu: Abort | AssociateReject) -> None:
         """A PDU that the machine makes the reader send: waits for other senders a bounded time, then just closes."""
-        if not self._outbox.acquire(self._timeouts.shutdown or _BOUND):
+        if not self._outbox.acquire(self._timeouts.shutdown_wait()):
             self._cut()
             return
         try:
@@ -505,12 +508,16 @@ class Engine:
     def _answer_failed(self, error: LDicomError) -> None:
         self._log.warning("an answer could not be sent: %s", error)
 
-    def _send_primitive(self, event: Event, data: bytes) -> None:
+    def _send_primitive(self, event: Event, data: bytes, agreed: Callable[[], None] | None = None) -> None:
         """The PDU of a local primitive, and what the machine asks besides."""
+        if self._sending_message and event != Event.ABORT_REQUEST:
+            raise LDicomUsageError("a message is being sent by this very call (PS3.8 E.1)", ErrorCode.NET_IN_PROGRESS)
         if event == Event.RELEASE_RESPONSE and self._machine.state == State.STA10:
             self._release_agreed = True  # a collision: the acceptor answers once it has its own answer, in Sta12
             return
         action = self._react(event)
+        if agreed is not None:
+            agreed()
         self._deadlines.answer = deadline(self._answer_time())
         if Effect.START_ARTIM in action.effects:
             self._start_artim()
@@ -534,8 +541,11 @@ class Engine:
         self._sending_message = True
         try:
             self._send_batches(message, body)
-        except LDicomError:
+        except BaseException as error:
             self._deadlines.forget(message.message_id)
+            if not isinstance(error, LDicomError):  # whatever it is, the message may be half sent
+                self._ending = ErrorCode.NET_FAILURE
+                self._cut()
             raise
         finally:
             self._sending_message = False
@@ -568,9 +578,9 @@ class Engine:
         """Write, or end the connection: what is half written cannot be mended."""
         try:
             self._outbox.write(buffers)
-        except LDicomError as error:
+        except BaseException as error:
             if self._ending is None:
-                self._ending = error.code
+                self._ending = error.code if isinstance(error, LDicomError) else ErrorCode.NET_FAILURE
             self._cut()
             raise
 

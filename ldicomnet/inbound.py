@@ -201,6 +201,8 @@ class Inbound:
         pdu_type, _, length = PDU_HEADER.unpack_from(self._buffer, self._low)
         error = self._refusal(pdu_type, length)
         if error is not None:
+            if self.raw is not None:
+                self.raw(pdu_type, bytes(self._view[self._low : self._low + 6]))
             self._low += 6
             self._skip = length
             self._events.invalid(error)

@@ -51,8 +51,12 @@ class Listener:
         self._waiting: deque[socket.socket] = deque()
         self._closed = False
         self._socket = _bind(address, max(backlog, SMALLEST_BACKLOG), ip_type, options)
-        self._wake_reader, self._wake_writer = socket.socketpair()
-        self._selector = selectors.DefaultSelector()
+        try:
+            self._wake_reader, self._wake_writer = socket.socketpair()
+            self._selector = selectors.DefaultSelector()
+        except OSError as error:
+            self._socket.close()
+            raise translate(error, "listen") from error
         self._selector.register(self._socket, selectors.EVENT_READ)
         self._selector.register(self._wake_reader, selectors.EVENT_READ)
         self._address = plain_address(self._socket.getsockname())
@@ -65,7 +69,11 @@ class Listener:
 
     def start(self) -> None:
         """Begin to accept."""
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:  # the process may have no more threads
+            self._dispose()
+            raise LDicomTransportError(ErrorCode.NET_NO_BUFFERS, f"listen gets no thread: {error}") from error
 
     def take(self) -> socket.socket:
         """The oldest waiting request.
@@ -127,9 +135,11 @@ class Listener:
 
     def _dispose(self) -> None:
         self._selector.close()
-        for sock in (self._socket, self._wake_reader, self._wake_writer, *self._waiting):
+        for sock in (self._socket, self._wake_reader, self._wake_writer):
             sock.close()
-        self._waiting.clear()
+        with contextlib.suppress(IndexError):
+            while True:
+                self._waiting.popleft().close()
 
 
 def _bind(address: Address, backlog: int, ip_type: IpType, options: SocketOptions) -> socket.socket:
@@ -140,7 +150,9 @@ def _bind(address: Address, backlog: int, ip_type: IpType, options: SocketOption
         found = _resolve(host, port, ip_type)
         sock = socket.socket(found[0], socket.SOCK_STREAM)
         try:
-            if sys.platform != "win32":
+            if sys.platform == "win32":  # there, SO_REUSEADDR would let another program take the port over
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+            else:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if found[0] == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(not both))
@@ -152,7 +164,7 @@ def _bind(address: Address, backlog: int, ip_type: IpType, options: SocketOption
         except BaseException:
             sock.close()
             raise
-    except (OSError, OverflowError, UnicodeError) as error:
+    except (OSError, OverflowError, UnicodeError, ValueError) as error:
         if isinstance(error, OSError):
             raise translate(error, doing) from error
         raise LDicomTransportError(ErrorCode.NET_ARGUMENT_INCORRECT, f"{doing}: {error}") from error

@@ -6,36 +6,32 @@ Knows sockets and PDUs only through the rooms below.
 from __future__ import annotations
 
 import contextlib
+import inspect
 import itertools
 import logging
 import os
 import tempfile
 import threading
 import weakref
-from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
 from . import checks
 from .associate import LDicomAssociate
 from .conversation import Conversation, overrides
 from .dataset import LDicomDS, to_command_set
-from .errors import LDicomError, LDicomSecurityError, LDicomTransportError, LDicomUsageError
-from .hooks import Hooks
+from .errors import LDicomError, LDicomTransportError, LDicomUsageError
 from .listener import Listener
 from .message import Row, to_dataset
 from .pdu import Abort, AssociateReject, ReleaseRequest, ReleaseResponse
+from .settings import Settings, reports
 from .status import DebugMode, ErrorCode, IpType, NetFlags, SecureMode
-from .timing import Limits, Timeouts
 from .transport import Address, Transport
-from .transport.tcp import Route, SocketOptions, TcpTransport, family
+from .transport.tcp import Route, TcpTransport, family
 from .upper_layer import Event
 
 if TYPE_CHECKING:
     from pydicom import Dataset
-
-P = ParamSpec("P")
-N = TypeVar("N", bound="LDicomNet")
 
 _log = logging.getLogger("ldicomnet.net")
 _open: weakref.WeakSet[LDicomNet] = weakref.WeakSet()
@@ -45,26 +41,7 @@ _shutting_down = threading.Event()
 _default_temp_path: str | None = None
 
 
-def _reports(method: Callable[Concatenate[N, P], None]) -> Callable[Concatenate[N, P], ErrorCode]:
-    """A method that returns 0, and raises or, with `raise_errors = False`, returns the code of an `LDicomError`."""
-
-    def reporting(self: N, /, *args: P.args, **kwargs: P.kwargs) -> ErrorCode:
-        try:
-            method(self, *args, **kwargs)
-        except LDicomError as error:
-            if self.raise_errors:
-                raise
-            return error.code
-        return ErrorCode.SUCCESS
-
-    reporting.__wrapped__ = method  # type: ignore[attr-defined]
-    for name in ("__name__", "__qualname__", "__doc__", "__module__"):
-        setattr(reporting, name, getattr(method, name))
-    reporting.__annotations__ = method.__annotations__ | {"return": "ErrorCode"}
-    return reporting
-
-
-class LDicomNet(Hooks):
+class LDicomNet(Settings):
     """A DICOM connection, or a listening object that hands its connections to objects of their own.
 
     Derive from it and override the hooks. Methods may be called from any thread and from any hook; hooks run on the
@@ -76,10 +53,7 @@ class LDicomNet(Hooks):
         defer_init: security is set up later, by `initialize`.
 
     Attributes:
-        raise_errors: with False, methods return the `ErrorCode` instead of raising.
-        enable_progress_event: whether `on_progress_status` is called; set it before the connection is made.
-        timeouts: deadlines, see `Timeouts`; set them before the connection is made.
-        limits: caps, see `Limits`.
+        raise_errors, enable_progress_event, timeouts, limits: see `Settings`.
     """
 
     def __init__(
@@ -89,21 +63,8 @@ class LDicomNet(Hooks):
         *,
         defer_init: bool = False,
     ) -> None:
-        self.raise_errors = True
-        self.enable_progress_event = False
-        self.timeouts = Timeouts()
-        self.limits = Limits()
-        self._socket_options = SocketOptions()
-        self._flags = NetFlags.NONE
-        self._debug_mode = DebugMode.NONE
-        self._initialized = not defer_init
-        self._set_path_and_mode(path, mode)
+        super().__init__(path, mode, is_initialized=not defer_init)
         self._begin_life()
-
-    def _set_path_and_mode(self, path: str | os.PathLike[str] | None, mode: int) -> None:
-        self._path = None if path is None else os.fspath(path)
-        known = SecureMode(mode).is_known
-        self._mode = SecureMode(mode) if known else SecureMode.NONE
 
     def _begin_life(self) -> None:
         """What an object has for itself, however its settings came."""
@@ -113,6 +74,7 @@ class LDicomNet(Hooks):
         self._clients: list[LDicomNet] = []
         self._clients_lock = threading.Lock()
         self._message_ids = itertools.count()
+        self._life = threading.Lock()  # one connection or listening socket at a time
 
     def __enter__(self) -> Self:
         return self
@@ -133,12 +95,17 @@ class LDicomNet(Hooks):
     def shut_down() -> None:
         """Close every open connection and listening object of the process."""
         _shutting_down.set()
-        with _open_lock:
-            nets = list(_open)
-        for net in nets:
-            net.close_forced()
-        for net in nets:
-            net.close()
+        while True:  # what a listening object accepts meanwhile is closed too
+            with _open_lock:
+                nets = [net for net in _open if net.is_activated()]
+            if not nets:
+                return
+            for close in (LDicomNet.close_forced, LDicomNet.close):
+                for net in sorted(nets, key=lambda net: net._listener is None):
+                    with contextlib.suppress(LDicomError):
+                        close(net)
+            if any(net.is_activated() for net in nets):
+                return
 
     @staticmethod
     def breathe(timeout: float = 0.0) -> None:
@@ -163,72 +130,9 @@ class LDicomNet(Hooks):
         global _default_temp_path
         _default_temp_path = None if path is None else os.fspath(path)
 
-    # --- security and settings ------------------------------------------------------------------------------------
-
-    @_reports
-    def initialize(
-        self, path: str | os.PathLike[str] | None, mode: SecureMode, settings: object | None = None
-    ) -> None:
-        """Set up the security of an object made with `defer_init`; `settings` is for TLS.
-
-        Raises:
-            LDicomSecurityError: the security layer is not there.
-        """
-        self._set_path_and_mode(path, mode)
-        self._initialized = True
-        self._check_security()
-
-    def get_secure_mode(self) -> SecureMode:
-        """The security mode given at construction."""
-        return self._mode
-
-    def _check_security(self) -> None:
-        if not self._initialized:
-            raise LDicomUsageError("defer_init asks for initialize() first", ErrorCode.NET_NOT_INITIALISED)
-        if self._mode != SecureMode.NONE:
-            raise LDicomSecurityError(
-                ErrorCode.BAD_SECURE_MODE, f"security mode {self._mode.name} is not part of this version yet"
-            )
-
-    def get_default_socket_options(self) -> SocketOptions:
-        """Options that a new object has: buffers left to the system, Nagle's algorithm off."""
-        return SocketOptions()
-
-    def get_socket_options(self) -> SocketOptions:
-        """Options of the sockets of this object, a copy."""
-        options = self._socket_options
-        return SocketOptions(options.send_buffer_size, options.receive_buffer_size, options.no_delay)
-
-    def set_socket_options(self, options: SocketOptions) -> None:
-        """Set the options of the sockets of this object; before `listen` or `connect`."""
-        self._socket_options = SocketOptions(options.send_buffer_size, options.receive_buffer_size, options.no_delay)
-
-    def set_flags(self, flags: int) -> None:
-        """Set `NetFlags`: whether data sets encoded here get group length elements."""
-        self._flags = NetFlags(flags)
-
-    def get_flags(self) -> NetFlags:
-        """The `NetFlags`."""
-        return self._flags
-
-    def enable_optimized_send(self, enable: bool) -> None:
-        """A hint of the original's; sending is as fast as it can be either way."""
-
-    def enable_optimized_memory_send(self, enable: bool) -> None:
-        """A hint of the original's; a data set is never held in memory for sending either way."""
-
-    def is_optimized_memory_send_enabled(self) -> bool:
-        """Always True."""
-        return True
-
-    def set_debug_mode(self, mode: int) -> DebugMode:
-        """Set the `DebugMode` and return the old one; with SEND, `on_send_ext` is called. Before the connection."""
-        old, self._debug_mode = self._debug_mode, DebugMode(mode)
-        return old
-
     # --- listening ------------------------------------------------------------------------------------------------
 
-    @_reports
+    @reports
     def listen(
         self,
         host_address: str | None = "",
@@ -250,14 +154,20 @@ class LDicomNet(Hooks):
         """
         self._check_idle()
         self._check_security()
-        host = "" if host_address in (None, "*") else str(host_address)
         family(ip_type)
+        host = _host("host_address", host_address)
         address = host, checks.number("host_port", host_port, 0xFFFF, ErrorCode.NET_ARGUMENT_INCORRECT)
-        listener = Listener(address, peers, IpType(ip_type), self._socket_options, self.limits, self._arrived)
-        self._listener = listener
-        self._register()
+        with self._life:
+            self._check_idle()
+            listener = Listener(address, peers, IpType(ip_type), self._socket_options, self.limits, self._arrived)
+            self._listener = listener
+        try:
+            self._register()
+            listener.start()
+        except LDicomError:
+            self._listener = None
+            raise
         _log.info("listening on %s port %s", *listener.host)
-        listener.start()
 
     def on_accept(self, error: ErrorCode) -> None:
         """Hook of a listening object: a connection request has arrived. Runs on the accept thread.
@@ -280,27 +190,43 @@ class LDicomNet(Hooks):
     def create_client(self) -> LDicomNet:
         """The object for an accepted connection, made by the default `on_accept`.
 
-        It is of the listening object's class and has its settings and its attributes, without a second call of
-        `__init__`: override this method where a client needs attributes of its own.
+        It is of the listening object's class and has its settings. Where the class's `__init__` has parameters of its
+        own that must be given, the client has the listening object's attributes instead; override this method to make
+        it otherwise.
         """
-        client = type(self).__new__(type(self))
-        vars(client).update(vars(self))
-        client._begin_life()
+        client = self._another()
+        client.take_settings(self)
         return client
 
-    @_reports
+    def _another(self) -> LDicomNet:
+        """An object of the same class."""
+        parameters = list(inspect.signature(type(self)).parameters.values())
+        if [parameter.name for parameter in parameters[:2]] == ["path", "mode"] or any(
+            parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters[:1]
+        ):
+            return type(self)(self._path, self._mode)
+        if all(parameter.default is not parameter.empty for parameter in parameters):
+            made = type(self)()
+            return made
+        made = type(self).__new__(type(self))
+        vars(made).update(vars(self))
+        made._begin_life()
+        return made
+
+    @reports
     def accept(self, net: LDicomNet) -> None:
         """Give the oldest waiting connection request to `net`, an unused object; from `on_accept`, or later.
 
         Raises:
             LDicomUsageError: this object does not listen, no request waits, or `net` is in use.
         """
-        if self._listener is None:
+        listener = self._listener
+        if listener is None:
             raise LDicomUsageError("the object does not listen", ErrorCode.NET_OPERATION_NOT_SUPPORTED)
+        if not isinstance(net, LDicomNet):
+            raise LDicomUsageError(f"net is {net!r}: an LDicomNet is wanted")
         net._check_idle()
-        transport = TcpTransport(
-            self._listener.take(), options=net._socket_options, send_timeout=net.timeouts.send
-        )
+        transport = TcpTransport(listener.take(), options=net._socket_options, send_timeout=net.timeouts.send)
         net._server = self
         with self._clients_lock:
             self._clients.append(net)
@@ -326,9 +252,7 @@ class LDicomNet(Hooks):
             LDicomUsageError: there are not so many.
         """
         with self._clients_lock:
-            if 0 <= index < len(self._clients):
-                return self._clients[index]
-        raise LDicomUsageError(f"index is {index!r}: there are {len(self._clients)} clients")
+            return checks.entry(self._clients, index, "clients")
 
     def _forget(self, net: LDicomNet) -> None:
         with self._clients_lock, contextlib.suppress(ValueError):
@@ -336,7 +260,7 @@ class LDicomNet(Hooks):
 
     # --- connecting -----------------------------------------------------------------------------------------------
 
-    @_reports
+    @reports
     def connect(
         self,
         host_address: str | None,
@@ -359,10 +283,10 @@ class LDicomNet(Hooks):
         """
         self._check_idle()
         self._check_security()
-        if not peer_address or not isinstance(peer_address, str):
+        if not _host("peer_address", peer_address):
             raise LDicomUsageError(f"peer_address is {peer_address!r}", ErrorCode.NET_DESTINATION_REQUIRED)
-        host = "" if host_address in (None, "*") else str(host_address)
         family(ip_type)
+        host = _host("host_address", host_address)
         ports = [
             checks.number(name, port, 0xFFFF, ErrorCode.NET_ARGUMENT_INCORRECT)
             for name, port in (("host_port", host_port), ("peer_port", peer_port))
@@ -377,9 +301,8 @@ class LDicomNet(Hooks):
             transport: the connection.
             requestor: whether this side requests the association; then `on_connect` is called first.
         """
-        self._check_idle()
         self._check_security()
-        self._conversation = Conversation(
+        conversation = Conversation(
             self,
             transport,
             requestor,
@@ -391,9 +314,14 @@ class LDicomNet(Hooks):
             finished=self._finished,
             number=next(_numbers),
         )
+        with self._life:
+            self._check_idle()
+            self._conversation = conversation
+        if requestor:
+            self._server = None
         self._register()
         try:
-            self._conversation.engine.start()
+            conversation.engine.start()
         except RuntimeError as error:  # the process may have no more threads
             self._conversation = None
             transport.close()
@@ -405,6 +333,7 @@ class LDicomNet(Hooks):
             raise LDicomUsageError("the object listens or is connected already", ErrorCode.NET_IS_CONNECTED)
 
     def _register(self) -> None:
+        _shutting_down.clear()
         with _open_lock:
             _open.add(self)
 
@@ -429,21 +358,21 @@ class LDicomNet(Hooks):
 
     # --- closing --------------------------------------------------------------------------------------------------
 
-    @_reports
+    @reports
     def close(self) -> None:
         """Close the connection, or stop listening; the peer gets `on_close`, and so does this object.
 
         Sends that are under way may finish, and the call waits for the hooks to end, up to `timeouts.shutdown`; in a
         hook it waits for nothing. Connections that a listening object has accepted stay.
         """
-        if self._listener is not None:
-            listener, self._listener = self._listener, None
+        listener, self._listener = self._listener, None
+        if listener is not None:
             listener.close()
-            listener.join(self.timeouts.shutdown)
+            listener.join(self.timeouts.shutdown_wait())
         if self._conversation is not None:
             self._conversation.engine.close()
 
-    @_reports
+    @reports
     def close_forced(self, forced: bool = True) -> None:
         """Close at once, without waiting for anything; `forced=False` is `close()`."""
         if not forced:
@@ -455,12 +384,12 @@ class LDicomNet(Hooks):
         if self._conversation is not None:
             self._conversation.engine.close_forced()
 
-    @_reports
+    @reports
     def server_close(self) -> None:
         """Stop listening and close all accepted connections."""
+        self.close()
         with self._clients_lock:
             clients = list(self._clients)
-        self.close()
         for client in clients:
             client.close_forced()
         for client in clients:
@@ -478,12 +407,13 @@ class LDicomNet(Hooks):
 
     def is_associated(self) -> bool:
         """Whether an association is established."""
-        return self._conversation is not None and self._conversation.engine.is_associated
+        return self._conversation is not None and self._conversation.is_associated
 
     def get_host_info(self) -> Address:
         """Own address and port."""
-        if self._listener is not None:
-            return self._listener.host
+        listener = self._listener
+        if listener is not None:
+            return listener.host
         return ("", 0) if self._conversation is None else self._conversation.engine.transport.host
 
     def get_peer_info(self) -> Address:
@@ -514,25 +444,25 @@ class LDicomNet(Hooks):
 
     # --- the association ------------------------------------------------------------------------------------------
 
-    @_reports
+    @reports
     def send_associate_request(self, associate: LDicomAssociate) -> None:
         """Request an association, once `on_connect` was called (PS3.8 Section 7.1).
 
         Raises:
             LDicomUsageError: there is no connection, an association was requested, or `associate` is not complete.
         """
-        self._running().request(associate)
+        self._running().request(_associate(associate))
 
-    @_reports
+    @reports
     def send_associate_accept(self, associate: LDicomAssociate) -> None:
         """Accept the requested association; contexts that `associate` does not mention are refused.
 
         Raises:
             LDicomUsageError: there is no request, or `associate` accepts what was not offered.
         """
-        self._running().accept(associate)
+        self._running().accept(_associate(associate))
 
-    @_reports
+    @reports
     def send_associate_reject(self, result: int, source: int, reason: int) -> None:
         """Reject the requested association: `RejectResult`, `RejectSource`, `RejectReason`."""
         octets = [
@@ -542,17 +472,17 @@ class LDicomNet(Hooks):
         reject = AssociateReject(*octets)
         self._running().engine.send_pdu(Event.ASSOCIATE_REJECT, reject)
 
-    @_reports
+    @reports
     def send_release_request(self) -> None:
         """Ask to release the association (PS3.8 Section 7.2)."""
         self._running().engine.send_pdu(Event.RELEASE_REQUEST, ReleaseRequest())
 
-    @_reports
+    @reports
     def send_release_response(self) -> None:
         """Agree to release the association; the default of `on_receive_release_request` does."""
         self._running().engine.send_pdu(Event.RELEASE_RESPONSE, ReleaseResponse())
 
-    @_reports
+    @reports
     def send_abort(self, source: int, reason: int) -> None:
         """Abort the association: `AbortSource`, `AbortReason`; a message that is being sent breaks off."""
         abort = Abort(checks.number("source", source, 0xFF), checks.number("reason", reason, 0xFF))
@@ -560,7 +490,7 @@ class LDicomNet(Hooks):
 
     # --- messages -------------------------------------------------------------------------------------------------
 
-    @_reports
+    @reports
     def send_data(
         self,
         presentation_id: int,
@@ -586,3 +516,18 @@ class LDicomNet(Hooks):
         if self._conversation is None or self._conversation.engine.is_over:
             raise LDicomUsageError("the object is not connected", ErrorCode.NET_NOT_CONNECTED)
         return self._conversation
+
+
+def _host(name: str, address: object) -> str:
+    """A host name or address; "" for any."""
+    if address is None or address == "*":
+        return ""
+    if isinstance(address, str) and address.isprintable():
+        return address
+    raise LDicomUsageError(f"{name} is {address!r}: a host name or address is wanted", ErrorCode.NET_ARGUMENT_INCORRECT)
+
+
+def _associate(associate: object) -> LDicomAssociate:
+    if isinstance(associate, LDicomAssociate):
+        return associate
+    raise LDicomUsageError(f"associate is {associate!r}: an LDicomAssociate is wanted")

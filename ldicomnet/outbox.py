@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from .errors import LDicomError, LDicomTimeoutError
 from .status import ErrorCode, PduType
-from .timing import Limits, Timeouts
+from .timing import Limits, Timeouts, bounded
 from .transport import Buffer, Transport
 
 Job = Callable[[], None]
@@ -61,7 +61,8 @@ class Outbox:
         self._with_bytes = with_bytes
         self._failed = failed
         self._lock = threading.RLock()  # a hook that is called within a send may abort it
-        self._depth = 0
+        self._depth = 0  # how often its holder has it
+        self._holder = 0
         self._jobs: deque[tuple[Job, int]] = deque()
         self._sent: list[SendInfo] = []
 
@@ -83,12 +84,14 @@ class Outbox:
             if self.queued + size <= self._limits.waiting_sends:
                 self._jobs.append((job, size))
                 if self._lock.acquire(blocking=False):
+                    self._depth += 1
                     self._leave()
                 return
             self._enter()
         elif not may_leave:
             self._enter()
         self._depth += 1
+        self._holder = threading.get_ident()
         try:
             if self._depth == 1:
                 self._run_jobs()
@@ -100,8 +103,14 @@ class Outbox:
         """The bare lock, for at most so long; for the one PDU that must go before what waits."""
         if self._lock.acquire(timeout=seconds):
             self._depth += 1
+            self._holder = threading.get_ident()
             return True
         return False
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether the caller is within a send of its own."""
+        return self._depth > 0 and self._holder == threading.get_ident()
 
     def release(self) -> None:
         """Give the lock back."""
@@ -125,14 +134,14 @@ class Outbox:
         self._note(kept, ErrorCode.SUCCESS)
 
     def _enter(self) -> None:
-        seconds = self._timeouts.send
+        seconds = bounded(self._timeouts.send)
         if not self._lock.acquire(timeout=-1 if seconds is None else seconds):
             raise LDicomTimeoutError(f"another send has kept the connection for {seconds} seconds")
 
     def _leave(self) -> None:
         """Release the lock; not before the jobs are done that came meanwhile."""
-        self._depth = max(0, self._depth - 1)
-        if self._depth:
+        if self._depth > 1:
+            self._depth -= 1
             self._lock.release()
             return
         sent: list[SendInfo] = []
@@ -142,9 +151,11 @@ class Outbox:
             finally:
                 sent += self._sent
                 self._sent = []
+                self._depth = 0
                 self._lock.release()
             if not self._jobs or not self._lock.acquire(blocking=False):
                 break
+            self._depth = 1
         if sent and self._told is not None:
             self._told(sent)
 
@@ -159,5 +170,6 @@ class Outbox:
     def _note(self, buffers: list[Buffer], error: ErrorCode) -> None:
         step = 1 if len(buffers) == 1 else 2
         for start in range(0, len(buffers), step):
-            data = b"".join(buffers[start : start + step])
-            self._sent.append(SendInfo(error, PduType(data[0]), len(data), data if self._with_bytes else b""))
+            parts = buffers[start : start + step]
+            data = b"".join(parts) if self._with_bytes else b""
+            self._sent.append(SendInfo(error, PduType(parts[0][0]), sum(map(len, parts)), data))

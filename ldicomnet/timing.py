@@ -12,14 +12,23 @@ NEVER = float("inf")
 """The deadline that does not come."""
 
 
+def bounded(seconds: float | None) -> float | None:
+    """`seconds` as the system's calls take it: None for what is longer than they can count."""
+    return None if seconds is None or seconds > _LONGEST else max(0.0, seconds)
+
+
 def deadline(seconds: float | None) -> float:
     """The point on the monotonic clock `seconds` from now; `NEVER` for None."""
     return NEVER if seconds is None else monotonic() + seconds
 
 
+_LONGEST = 1e8
+"""Seconds; about three years."""
+
+
 @dataclass(slots=True)
 class Timeouts:
-    """How long each wait may take, in seconds; None waits without end.
+    """How long each wait may take, in seconds above 0; None waits without end, but for `shutdown`.
 
     Set them before `listen` or `connect`; the objects that a listening object creates share its `Timeouts`.
     """
@@ -40,12 +49,16 @@ class Timeouts:
     send: float | None = 60.0
     """How long the peer may leave sent bytes unread before a send gives up."""
     shutdown: float | None = 5.0
-    """How long `close` waits for sends that are under way, and for the reader to end."""
+    """How long `close` waits for sends that are under way, and for the reader to end; None is 5 seconds."""
 
     def idle_wait(self) -> float | None:
         """The longest time a reader may sleep without missing a deadline that another thread starts meanwhile."""
         startable = (self.artim, self.association, self.dimse, self.release)
-        return min((seconds for seconds in startable if seconds is not None), default=None)
+        return min((seconds for seconds in startable if seconds is not None and seconds > 0), default=None)
+
+    def shutdown_wait(self) -> float:
+        """`shutdown`, which always has an end."""
+        return 5.0 if self.shutdown is None else min(max(0.0, self.shutdown), _LONGEST)
 
 
 @dataclass(slots=True)

@@ -47,7 +47,8 @@ class Recorder(LDicomNet):
     def create_client(self) -> Recorder:
         """A client records for itself, and answers like its server."""
         client = super().create_client()
-        client.calls, client.changed = [], threading.Condition()
+        assert isinstance(client, Recorder)
+        client.answers = self.answers
         return client
 
     def note(self, name: str, *arguments: Any) -> None:

@@ -8,6 +8,7 @@ import io
 import os
 import tempfile
 import unittest
+import warnings
 from pathlib import Path
 from unittest import mock
 
@@ -29,6 +30,12 @@ class Folder(unittest.TestCase):
 
     def setUp(self) -> None:
         self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        self.warned = self.enterContext(warnings.catch_warnings(record=True, action="always"))
+
+    def tearDown(self) -> None:
+        """Whatever was opened was closed."""
+        gc.collect()
+        self.assertEqual([str(one.message) for one in self.warned or () if one.category is ResourceWarning], [])
 
     def file(self, data: bytes, name: str = "file") -> Path:
         """A file with these bytes."""
@@ -98,6 +105,30 @@ class Bodies(Folder):
                 self.assertTrue(file.readable() and file.seekable())
             self.assertTrue(file.closed)
 
+    def test_a_section_of_a_file(self) -> None:
+        """Below the buffer: positions count from the beginning of the section."""
+        file = FileBody(self.file(b"header" + DATA + b"behind"), 6, len(DATA)).open()
+        assert isinstance(file, io.BufferedReader)
+        section = file.raw
+        rows = (
+            ((10,), 10, DATA[10:14]),
+            ((-2, os.SEEK_CUR), 12, DATA[12:16]),
+            ((3, os.SEEK_CUR), 19, DATA[19:23]),
+            ((-4, os.SEEK_END), len(DATA) - 4, DATA[-4:]),
+            ((-2, os.SEEK_END), len(DATA) - 2, DATA[-2:]),
+            ((2, os.SEEK_END), len(DATA) + 2, b""),
+            ((-5,), 0, DATA[:4]),
+            ((-1_000_000, os.SEEK_CUR), 0, DATA[:4]),
+        )
+        for arguments, position, data in rows:
+            with self.subTest(arguments=arguments):
+                self.assertEqual((section.seek(*arguments), section.tell()), (position, position))
+                self.assertEqual(section.read(4), data)
+                self.assertEqual(section.tell(), position + len(data))
+        section.close()
+        section.close()
+        self.assertRaises(ValueError, section.read, 1)
+
     def test_two_readers_of_one_body(self) -> None:
         for name, body in self.bodies(DATA):
             with self.subTest(name), body.open() as one, body.open() as other:
@@ -159,7 +190,8 @@ class Files(Folder):
         for number, code in rows:
             error = file_error(OSError(number, "the reason"), "cannot do it", ErrorCode.SEEK)
             self.assertEqual((type(error), error.code), (LDicomDataError, code))
-            self.assertIn("cannot do it: ", str(error))
+            self.assertEqual(str(error), f"cannot do it: the reason [{error.code.name}]")
+        self.assertIn(": strange", str(file_error(OSError("strange"), "cannot do it", ErrorCode.READ)))
 
     def test_a_temporary_file_goes_with_its_body(self) -> None:
         body = FileBody(self.file(DATA), 0, temporary=True)

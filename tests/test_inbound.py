@@ -144,7 +144,7 @@ def streams(draw: st.DrawFn) -> Stream:
     for _ in range(draw(st.integers(1, 4))):
         if generator.random() < 0.3:
             content = generator.randbytes(generator.choice((0, 1, 200, 70_000)))
-            kind = generator.choice((1, 2, 5, 6, 7))
+            kind = generator.choice((1, 2, 3, 5, 6, 7))
             content = content if kind < 3 else generator.randbytes(4)
             sent += pdu(kind, content)
             expected.append(("control_pdu", kind, content))
@@ -187,7 +187,7 @@ def packed(generator: random.Random, parts: list[bytes]) -> bytes:
 class AnySplit(unittest.TestCase):
     """How the bytes are cut changes nothing."""
 
-    @settings(derandomize=True, max_examples=80, deadline=None)
+    @settings(derandomize=True, max_examples=150, deadline=None)
     @given(streams(), st.lists(st.floats(0, 1), max_size=30), st.booleans())
     def test_any_stream_in_any_pieces(self, stream: Stream, places: list[float], raw: bool) -> None:
         data, expected = stream
@@ -196,7 +196,7 @@ class AnySplit(unittest.TestCase):
         split = run(data, [int(place * len(data)) for place in places], raw=raw)
         self.assertEqual(split.events, whole.events)
 
-    @settings(derandomize=True, max_examples=15, deadline=None)
+    @settings(derandomize=True, max_examples=60, deadline=None)
     @given(streams())
     def test_whole_pdus_and_streaming_tell_the_same(self, stream: Stream) -> None:
         data, _expected = stream
@@ -205,10 +205,11 @@ class AnySplit(unittest.TestCase):
         self.assertEqual(b"".join(content for _type, content in whole.of("raw")), data)
 
     def test_byte_by_byte_and_at_every_byte(self) -> None:
-        data = RELEASE + store(3, bytes(range(100)), 40) + p_data(pdv(1, COMMAND | LAST, ECHO)) + pdu(7, b"\0\0\2\6")
+        data = RELEASE + store(3, bytes(range(100)), 30) + p_data(pdv(1, COMMAND | LAST, ECHO)) + pdu(7, b"\0\0\2\6")
         for raw in (False, True):
             whole = run(data, raw=raw)
             self.assertEqual(len(whole.of("message")), 2)
+            self.assertEqual(b"".join(content for _type, content in whole.of("raw")), data if raw else b"")
             self.assertEqual(run(data, range(len(data)), raw=raw).events, whole.events)
             for cut in range(len(data)):
                 self.assertEqual(run(data, (cut,), raw=raw).events, whole.events, cut)
@@ -253,6 +254,7 @@ class Packing(unittest.TestCase):
                 with self.subTest(name, raw=raw):
                     log = run(data + data, raw=raw)
                     self.assertEqual(log.of("message", "invalid"), [("message", 1, STORE, self.BODY)] * 2)
+                    self.assertEqual(b"".join(content for _type, content in log.of("raw")), raw * (data + data))
 
     def test_an_empty_data_set(self) -> None:
         self.assertEqual(run(store(1, b"")).of("message"), [(1, STORE, b"")])
@@ -292,8 +294,13 @@ class Malformed(unittest.TestCase):
         ("PDU type 8", pdu(8, b""), AbortReason.UNRECOGNIZED, ErrorCode.PDU_TYPE),
         ("PDU type 255", pdu(255, bytes(100_000)), AbortReason.UNRECOGNIZED, ErrorCode.PDU_TYPE),
         ("reject of 3 bytes", pdu(3, bytes(3)), AbortReason.INVALID_PARAM, ErrorCode.PDU_LENGTH),
+        ("reject of 5 bytes", pdu(3, bytes(5)), AbortReason.INVALID_PARAM, ErrorCode.PDU_LENGTH),
+        ("release request of 3 bytes", pdu(5, bytes(3)), AbortReason.INVALID_PARAM, ErrorCode.PDU_LENGTH),
         ("release request of 5 bytes", pdu(5, bytes(5)), AbortReason.INVALID_PARAM, ErrorCode.PDU_LENGTH),
         ("release response of 0 bytes", pdu(6, b""), AbortReason.INVALID_PARAM, ErrorCode.PDU_LENGTH),
+        ("release response of 5 bytes", pdu(6, bytes(5)), AbortReason.INVALID_PARAM, ErrorCode.PDU_LENGTH),
+        ("abort of 3 bytes", pdu(7, bytes(3)), AbortReason.INVALID_PARAM, ErrorCode.PDU_LENGTH),
+        ("abort of 5 bytes", pdu(7, bytes(5)), AbortReason.INVALID_PARAM, ErrorCode.PDU_LENGTH),
         ("abort of 4 GiB", pdu(7, bytes(4), 0xFFFFFFFF), AbortReason.INVALID_PARAM, ErrorCode.PDU_LENGTH),
         ("request of 4 GiB", pdu(1, bytes(99), 0xFFFFFFFF), AbortReason.INVALID_PARAM, ErrorCode.PDU_LENGTH),
         ("accept of 1 MiB + 1", pdu(2, b"", (1 << 20) + 1), AbortReason.INVALID_PARAM, ErrorCode.PDU_LENGTH),
@@ -344,6 +351,11 @@ class Malformed(unittest.TestCase):
                     (told,) = log.of("invalid")
                     self.assertEqual(told[:2], (reason, code))
                     self.assertEqual(log.of("message", "message_lost", "control_pdu"), [])
+
+    def test_the_text_names_the_context(self) -> None:
+        for context in (0, 2, 5):
+            ((_reason, _code, text),) = run(p_data(pdv(context, 3, ECHO))).of("invalid")
+            self.assertIn(f"context {context} ", text)
 
     def test_what_follows_is_passed_over(self) -> None:
         """P-DATA-TF behind it are not looked into, control PDUs are still told."""
@@ -473,12 +485,14 @@ class Memory(unittest.TestCase):
         self.assertLessEqual(len(inbound.room()), 64 << 10)
 
     def test_rest_keeps_what_is_unread(self) -> None:
-        log = Log()
-        inbound = Inbound(log, Limits())
-        feed(inbound, RELEASE[:7])
-        inbound.rest()
-        feed(inbound, RELEASE[7:])
-        self.assertEqual(log.of("control_pdu"), [(5, bytes(4))])
+        for before in (b"", RELEASE * 100_000):  # a small buffer, and a large one
+            log = Log()
+            inbound = Inbound(log, Limits())
+            feed(inbound, before + RELEASE[:7])
+            inbound.rest()
+            log.events.clear()
+            feed(inbound, RELEASE[7:])
+            self.assertEqual(log.events, [("control_pdu", 5, bytes(4))])
 
 
 class Nothing(Spool):

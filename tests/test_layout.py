@@ -23,6 +23,7 @@ pdu user_information negotiation outbound inbound outbox
 calls associate dataset listener
 engine services
 hooks
+settings
 conversation
 net
 __init__

@@ -132,7 +132,6 @@ class Listening(Ends):
 
     def test_clients(self) -> None:
         server = self.acceptor()
-        server.marker = "an attribute of the listening object"  # type: ignore[attr-defined]
         server.listen("127.0.0.1")
         first, second = self.requestor(), self.requestor()
         for client in (first, second):
@@ -143,7 +142,7 @@ class Listening(Ends):
         self.assertEqual(server.get_client_count(), 2)
         accepted = server.get_client(0)
         self.assertIs(type(accepted), Recorder)
-        self.assertEqual(accepted.marker, server.marker)  # type: ignore[attr-defined]
+        self.assertIs(accepted.timeouts, server.timeouts)
         self.assertEqual(accepted.get_peer_info(), first.get_host_info())
         with self.assertRaises(LDicomUsageError):
             server.get_client(2)

@@ -6,6 +6,7 @@ Knows no PDU. What differs between Linux, macOS and Windows is here.
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import struct
 import sys
@@ -14,6 +15,7 @@ from time import monotonic
 
 from ..errors import LDicomTimeoutError, LDicomTransportError, LDicomUsageError
 from ..status import ErrorCode, IpType
+from ..timing import bounded
 from . import Address, Buffer, translate
 
 _IOV_MAX = 1000
@@ -63,7 +65,7 @@ def family(ip_type: int) -> socket.AddressFamily:
     """The address family of an `IpType`."""
     try:
         return _FAMILIES[IpType(ip_type)]
-    except KeyError:
+    except (KeyError, ValueError):
         raise LDicomUsageError(f"ip_type is {ip_type!r}: IPV4, IPV6 or IPV4_OR_IPV6 is wanted") from None
 
 
@@ -90,19 +92,19 @@ class TcpTransport:
         self._timeout: float | None = None
         self._host: Address = ("", 0)
         self._peer: Address = (route.peer_address, route.peer_port) if route else ("", 0)
-        self._sock = sock or socket.socket(socket.AF_INET)
+        self._sock = sock
         if sock is not None:
-            self._set_up(sock)
+            try:
+                self._set_up(sock)
+            except _UNFIT as error:
+                sock.close()
+                raise _translate(error, "connection") from error
 
     def _set_up(self, sock: socket.socket) -> None:
-        try:
-            sock.settimeout(None)
-            self._options.apply(sock)
-            _set_kernel_timeout(sock, socket.SO_SNDTIMEO, self._send_timeout)
-            self._host, self._peer = plain_address(sock.getsockname()), plain_address(sock.getpeername())
-        except OSError as error:
-            sock.close()
-            raise translate(error, "connection") from error
+        sock.settimeout(None)
+        self._options.apply(sock)
+        _set_kernel_timeout(sock, socket.SO_SNDTIMEO, self._send_timeout)
+        self._host, self._peer = plain_address(sock.getsockname()), plain_address(sock.getpeername())
 
     # --- making the connection ------------------------------------------------------------------------------------
 
@@ -110,85 +112,77 @@ class TcpTransport:
         """Try the addresses of the peer's name in turn, all within `seconds`."""
         if self._route is None:
             return
+        seconds = bounded(seconds)
         until = None if seconds is None else monotonic() + seconds
-        what = f"connect to {self._route.peer_address} port {self._route.peer_port}"
-        failure: LDicomTransportError | None = None
-        for peer_family, address in self._peer_addresses(what):
+        what = f"connect to {self._route.peer_address!a} port {self._route.peer_port}"
+        failure = LDicomTransportError(ErrorCode.NET_HOST_NOT_FOUND, f"{what}: no address")
+        for peer_family, address in _peer_addresses(self._route, what):
             try:
-                self._connect(peer_family, address, until)
+                self._connect(self._route, peer_family, address, until)
                 return
             except TimeoutError:
                 failure = LDicomTimeoutError(f"{what}: no answer within {seconds} seconds")
-            except OSError as error:
-                failure = translate(error, what)
-        raise failure or LDicomTransportError(ErrorCode.NET_HOST_NOT_FOUND, f"{what}: no address")
+            except _UNFIT as error:
+                failure = _translate(error, what)
+            except LDicomTransportError as error:  # the local address is of the other family
+                failure = error
+            if self._closed:
+                raise LDicomTransportError(ErrorCode.NET_BLOCKING_CANCELED, f"{what}: closed before it stood")
+        raise failure
 
-    def _peer_addresses(self, what: str) -> list[tuple[socket.AddressFamily, tuple[object, ...]]]:
-        assert self._route is not None
-        try:
-            found = socket.getaddrinfo(
-                self._route.peer_address, self._route.peer_port, family(self._route.ip_type), socket.SOCK_STREAM
-            )
-        except (OSError, UnicodeError) as error:
-            raise translate(error if isinstance(error, OSError) else OSError(str(error)), what) from error
-        return [(entry[0], entry[4]) for entry in found]
-
-    def _connect(self, peer_family: socket.AddressFamily, address: tuple[object, ...], until: float | None) -> None:
-        assert self._route is not None
+    def _connect(
+        self, route: Route, peer_family: socket.AddressFamily, address: tuple[object, ...], until: float | None
+    ) -> None:
         sock = socket.socket(peer_family, socket.SOCK_STREAM)
-        self._sock.close()
         self._sock = sock
         try:
             if self._closed:
-                raise LDicomTransportError(ErrorCode.NET_BLOCKING_CANCELED, "closed before it was connected")
-            if self._route.host_address or self._route.host_port:
+                raise TimeoutError
+            if route.host_address or route.host_port:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(sys.platform != "win32"))
-                sock.bind(_local_address(self._route, peer_family))
+                sock.bind(_local_address(route, peer_family))
             sock.settimeout(None if until is None else max(0.001, until - monotonic()))
             sock.connect(address)
+            self._set_up(sock)
         except BaseException:
             sock.close()
             raise
-        self._set_up(sock)
 
     # --- moving bytes ---------------------------------------------------------------------------------------------
 
     def read_into(self, view: memoryview, unfinished: bool) -> int:
         """See `Transport.read_into`; an unfinished peer may keep Nagle on and wait for our delayed ACK."""
+        sock = self._sock
+        assert sock is not None
         try:
             if unfinished and _QUICK_ACK is not None:
-                self._sock.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
-            return self._sock.recv_into(view)
+                sock.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
+            if sys.platform == "win32" and not select.select([sock], [], [], self._timeout)[0]:
+                raise BlockingIOError  # there, a socket whose SO_RCVTIMEO has passed is not to be used again
+            return sock.recv_into(view)
         except BlockingIOError:
             raise LDicomTimeoutError("nothing was received in time") from None
         except OSError as error:
             if self._closed:
                 return 0
-            if sys.platform == "win32" and isinstance(error, TimeoutError):
-                raise LDicomTimeoutError("nothing was received in time") from None
             raise translate(error, f"receive from {_name(self._peer)}") from error
 
     def write(self, buffers: list[Buffer]) -> None:
         """See `Transport.write`: as many buffers per system call as it takes."""
+        sock = self._sock
+        assert sock is not None
         try:
-            if not hasattr(self._sock, "sendmsg"):
-                self._sock.sendall(b"".join(buffers))
+            if not hasattr(sock, "sendmsg"):
+                sock.sendall(b"".join(buffers))
                 return
             for start in range(0, len(buffers), _IOV_MAX):
-                self._write_gathered(buffers[start : start + _IOV_MAX] if len(buffers) > _IOV_MAX else buffers)
+                _write_gathered(sock, buffers[start : start + _IOV_MAX] if len(buffers) > _IOV_MAX else buffers)
         except (BlockingIOError, TimeoutError):
             raise LDicomTimeoutError(
                 f"{_name(self._peer)} has read nothing for {self._send_timeout} seconds"
             ) from None
         except OSError as error:
             raise translate(error, f"send to {_name(self._peer)}") from error
-
-    def _write_gathered(self, buffers: list[Buffer]) -> None:
-        """One `sendmsg`, and again with what it left."""
-        left = sum(map(len, buffers)) - self._sock.sendmsg(buffers)
-        while left:
-            buffers = _tail(buffers, left)
-            left -= self._sock.sendmsg(buffers)
 
     def set_timeout(self, seconds: float | None) -> None:
         """A quarter of a second more or less is not worth a system call."""
@@ -198,20 +192,24 @@ class TcpTransport:
         elif abs(seconds - self._timeout) < 0.25 and seconds >= 1.0:
             return
         self._timeout = seconds
-        with contextlib.suppress(OSError):
-            _set_kernel_timeout(self._sock, socket.SO_RCVTIMEO, seconds)
+        if self._sock is not None and sys.platform != "win32":
+            with contextlib.suppress(OSError):
+                _set_kernel_timeout(self._sock, socket.SO_RCVTIMEO, seconds)
 
     # --- ending ---------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Shut the socket down, which wakes its reader and writer; the descriptor stays until `dispose`."""
         self._closed = True
-        with contextlib.suppress(OSError):
-            self._sock.shutdown(socket.SHUT_RDWR)
+        sock = self._sock
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
 
     def dispose(self) -> None:
         """Close the socket."""
-        self._sock.close()
+        if self._sock is not None:
+            self._sock.close()
 
     @property
     def host(self) -> Address:
@@ -226,6 +224,33 @@ class TcpTransport:
 
 _QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 """Linux: acknowledge at once. The kernel forgets it, so it is set again whenever it matters."""
+
+
+_UNFIT = (OSError, OverflowError, UnicodeError, ValueError)
+"""What the socket module raises for the network, and for options and names that are none."""
+
+
+def _translate(error: Exception, doing: str) -> LDicomTransportError:
+    if isinstance(error, OSError):
+        return translate(error, doing)
+    return LDicomTransportError(ErrorCode.NET_ARGUMENT_INCORRECT, f"{doing}: {error}")
+
+
+def _peer_addresses(route: Route, what: str) -> list[tuple[socket.AddressFamily, tuple[object, ...]]]:
+    """Families and addresses of the peer's name. The system's look-up has deadlines of its own."""
+    try:
+        found = socket.getaddrinfo(route.peer_address, route.peer_port, family(route.ip_type), socket.SOCK_STREAM)
+    except _UNFIT as error:
+        raise _translate(error, what) from error
+    return [(entry[0], entry[4]) for entry in found]
+
+
+def _write_gathered(sock: socket.socket, buffers: list[Buffer]) -> None:
+    """One `sendmsg`, and again with what it left."""
+    left = sum(map(len, buffers)) - sock.sendmsg(buffers)
+    while left:
+        buffers = _tail(buffers, left)
+        left -= sock.sendmsg(buffers)
 
 
 def _name(address: Address) -> str:
@@ -257,6 +282,7 @@ def _tail(buffers: list[Buffer], length: int) -> list[Buffer]:
 
 def _set_kernel_timeout(sock: socket.socket, option: int, seconds: float | None) -> None:
     """SO_RCVTIMEO or SO_SNDTIMEO: a `timeval`, or milliseconds on Windows; zero waits without end."""
+    seconds = bounded(seconds)
     if sys.platform == "win32":
         milliseconds = 0 if seconds is None else max(1, int(seconds * 1000))
         sock.setsockopt(socket.SOL_SOCKET, option, milliseconds)
