@@ -168,7 +168,7 @@ class LDicomAssociate:
         Raises:
             LDicomUsageError: all 128 IDs are taken, no transfer syntax is given, or something is not a UID.
         """
-        uids = [transfer_syntaxes] if isinstance(transfer_syntaxes, str) else list(transfer_syntaxes)
+        uids = checks.listed("transfer_syntaxes", transfer_syntaxes)
         if not uids:
             raise LDicomUsageError("transfer_syntaxes is empty: a presentation context offers at least one")
         checked = [checks.uid("transfer_syntaxes", uid) for uid in uids]
@@ -282,14 +282,14 @@ class LDicomAssociate:
     def set_common_extended(self, sop_class_uid: str, service_class_uid: str, related: Iterable[str] = ()) -> None:
         """Say of a SOP class to which service class it belongs and which general ones it is related to (PS3.7
         D.3.3.6); only in requests."""
-        uids = tuple(checks.uid("related", uid) for uid in related)
-        self._info.common_extended[sop_class_uid] = CommonExtendedNegotiation(
+        uids = tuple(checks.uid("related", uid) for uid in checks.listed("related", related))
+        self._info.common_extended[checks.uid("sop_class_uid", sop_class_uid)] = CommonExtendedNegotiation(
             checks.uid("sop_class_uid", sop_class_uid), checks.uid("service_class_uid", service_class_uid), uids
         )
 
     def get_common_extended(self, sop_class_uid: str) -> tuple[str, tuple[str, ...]] | None:
         """Service class and related general SOP classes of a SOP class, None where nothing is said of it."""
-        found = self._info.common_extended.get(sop_class_uid)
+        found = self._info.common_extended.get(str(sop_class_uid))
         return None if found is None else (found.service_class_uid, found.related)
 
     # --- maximum length, implementation, asynchronous operations --------------------------------------------------
@@ -366,7 +366,7 @@ class LDicomAssociate:
             response_requested: whether the acceptor shall answer.
         """
         first, second = (
-            checks.octets(name, value.encode("utf-8") if isinstance(value, str) else value)
+            checks.octets(name, value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value)
             for name, value in (("primary", primary), ("secondary", secondary))
         )
         if second and identity_type != 2:
@@ -453,6 +453,8 @@ class LDicomAssociate:
         """
         if not self._request:
             raise LDicomUsageError("only a request can be accepted", ErrorCode.PDU_TYPE)
+        if not callable(supported) and not isinstance(supported, Mapping):
+            raise LDicomUsageError(f"supported is {supported!r}: a mapping or a function is wanted")
         answer = LDicomAssociate(False)
         answer.default()
         answer.set_max_length(True, max_length)

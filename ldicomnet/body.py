@@ -11,7 +11,7 @@ import io
 import os
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -218,7 +218,7 @@ class Spool:
                 self._memory += fragment
             return
         try:
-            _write_gathered(self._file or self._spill(), fragments, length)
+            write_gathered(self._file or self._spill(), fragments)
         except OSError as error:
             folder = self._folder or tempfile.gettempdir()
             raise file_error(error, f"cannot spool to {folder}", ErrorCode.WRITE) from error
@@ -262,13 +262,13 @@ class Spool:
             self._finalizer()
 
 
-def _write_gathered(file: io.FileIO, fragments: list[memoryview], length: int) -> None:
-    """One gathering write where the system has it, and whatever that left."""
+def write_gathered(file: io.FileIO, pieces: Sequence[bytes | memoryview]) -> None:
+    """All of `pieces`: by one gathering write where the system has it, and then what that left."""
     written = 0
-    if hasattr(os, "writev") and len(fragments) <= _IOV_MAX:
-        written = os.writev(file.fileno(), fragments)
-    if written < length:
-        _write_all(file, memoryview(b"".join(fragments))[written:])
+    if hasattr(os, "writev") and len(pieces) <= _IOV_MAX:
+        written = os.writev(file.fileno(), pieces)
+    if written < sum(map(len, pieces)):
+        _write_all(file, memoryview(b"".join(pieces))[written:])
 
 
 def _write_all(file: io.FileIO, data: memoryview) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from .errors import LDicomUsageError
@@ -59,8 +60,24 @@ def octets(name: str, value: object) -> bytes:
     return data
 
 
+def listed(name: str, value: object) -> list[object]:
+    """Several values; a single text is one."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, Iterable):
+        return list(value)
+    raise LDicomUsageError(f"{name} is {value!r}: several values are wanted")
+
+
 def entry(items: Sequence[_T], index: object, what: str) -> _T:
     """The element at a position, counted from 0."""
     if isinstance(index, int) and 0 <= index < len(items):
         return items[index]
     raise LDicomUsageError(f"index is {index!r}: there are {len(items)} entries of {what}")
+
+
+def folder(name: str, value: object) -> str:
+    """The name of a folder, which need not be there."""
+    if isinstance(value, str | os.PathLike):
+        return str(os.fspath(value))
+    raise LDicomUsageError(f"{name} is {value!r}: the path of a folder is wanted")

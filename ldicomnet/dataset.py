@@ -9,7 +9,6 @@ import contextlib
 import copy
 import errno
 import os
-import shutil
 import struct
 import sys
 import threading
@@ -20,7 +19,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
 
-from .body import Body, FileBody, MemoryBody, file_error
+from . import checks
+from .body import Body, FileBody, MemoryBody, file_error, write_gathered
 from .checks import is_tolerable_uid
 from .errors import LDicomDataError, LDicomUsageError
 from .message import BY_FIELD, COMMAND_FIELD, DATA_SET_TYPE, Row, encode_elements, from_dataset, to_dataset
@@ -78,7 +78,7 @@ class LDicomDS:
         Raises:
             LDicomDataError: the file cannot be read, or is not a DICOM file.
         """
-        path = Path(path)
+        path = _path(path)
         try:
             meta = _read_meta(path)
         except OSError as error:
@@ -100,6 +100,8 @@ class LDicomDS:
         Raises:
             LDicomDataError: it cannot be encoded so; the text says why.
         """
+        if not hasattr(dataset, "original_encoding"):
+            raise LDicomUsageError(f"dataset is {type(dataset).__name__}: a pydicom.Dataset is wanted")
         own = _own_syntax(dataset)
         wanted = str(transfer_syntax or own or IMPLICIT_LITTLE)
         if own not in (None, wanted) and not {own, wanted} <= CONVERTIBLE:
@@ -193,11 +195,10 @@ class LDicomDS:
         Raises:
             LDicomDataError: it cannot be written; nothing is left behind.
         """
-        path = Path(path)
+        path = _path(path)
         header = encode_header(self.sop_class_uid, self.sop_instance_uid, self.transfer_syntax)
         try:
-            with self.open() as source:
-                _write_atomically(path, header, source, durable)
+            _write_atomically(path, header, self._body, durable)
         except OSError as error:
             raise file_error(error, f"cannot write {path}", ErrorCode.WRITE) from error
 
@@ -214,7 +215,8 @@ class LDicomDS:
         Raises:
             LDicomUsageError: there is no such message.
         """
-        row = BY_FIELD.get(int(command) | (0 if request else Command.RESPONSE))
+        number = checks.number("command", command, 0xFFFF)
+        row = BY_FIELD.get(number | (0 if request else Command.RESPONSE))
         if row is None:
             raise LDicomUsageError(f"command is {command!r}: PS3.7 has no such {'request' if request else 'response'}")
         return cls(MemoryBody(_default_command_set(row)), "")
@@ -255,10 +257,6 @@ def to_body(dataset: LDicomDS | Dataset | str | os.PathLike[str], transfer_synta
         if not {dataset.transfer_syntax, transfer_syntax} <= CONVERTIBLE:
             raise _not_convertible(dataset.transfer_syntax, transfer_syntax)
         dataset = dataset.dataset
-    if not hasattr(dataset, "file_meta") and not hasattr(dataset, "get_item"):
-        raise LDicomUsageError(
-            f"dataset is {type(dataset).__name__}: an LDicomDS, a pydicom.Dataset, a path or None is wanted"
-        )
     return LDicomDS.from_dataset(dataset, transfer_syntax, group_length=group_length).body
 
 
@@ -272,7 +270,10 @@ def _padded(body: Body) -> Body:
 
 def to_command_set(command_set: LDicomDS | Dataset, has_data_set: bool) -> bytes:
     """The encoded command set for `send_data`."""
-    return from_dataset(command_set.dataset if isinstance(command_set, LDicomDS) else command_set, has_data_set)
+    dataset = command_set.dataset if isinstance(command_set, LDicomDS) else command_set
+    if not hasattr(dataset, "original_encoding"):
+        raise LDicomUsageError(f"command_set is {type(dataset).__name__}: an LDicomDS or a pydicom.Dataset is wanted")
+    return from_dataset(dataset, has_data_set)
 
 
 def _not_convertible(own: str, wanted: str) -> LDicomUsageError:
@@ -414,15 +415,28 @@ def _guess_meta(path: Path) -> FileMeta:
     return FileMeta(*uids, syntax, 132 if has_preamble else 0)
 
 
-def _write_atomically(path: Path, header: bytes, source: BinaryIO, durable: bool) -> None:
+def _path(path: str | os.PathLike[str]) -> Path:
+    """A path that a file can have."""
+    try:
+        os.fsencode(path)
+        if "\0" not in os.fspath(path):
+            return Path(path)
+    except (TypeError, ValueError):
+        pass
+    raise LDicomUsageError(f"path is {path!r}, which no file can have")
+
+
+def _write_atomically(path: Path, header: bytes, body: Body, durable: bool) -> None:
     """Temporary file in the same folder, flush, rename, flush of the folder: in this order."""
     temporary = path.parent / f".{uuid.uuid4().hex}.part"
     try:
-        with temporary.open("xb") as target:
-            target.write(header)
-            shutil.copyfileobj(source, target, 1 << 20)
+        with temporary.open("xb", buffering=0) as target:
+            pieces: list[bytes | memoryview] = [header]
+            for chunk in body.chunks(1):
+                write_gathered(target, [*pieces, chunk])
+                pieces = []
+            write_gathered(target, pieces)
             if durable:
-                target.flush()
                 os.fsync(target.fileno())
         temporary.replace(path)
     except BaseException:

@@ -105,13 +105,6 @@ def _title(name: str, value: str) -> bytes:
     return data + b" " * (len(data) & 1)
 
 
-def _text(name: str, value: str) -> bytes:
-    data = str(value).encode("ascii", "replace")
-    if len(data) > 64:
-        raise LDicomUsageError(f"{name} is longer than 64 characters (PS3.5 Table 6.2-1)")
-    return data + b" " * (len(data) & 1)
-
-
 def _tags(name: str, value: Iterable[int | tuple[int, int]]) -> bytes:
     try:
         pairs = [(tag >> 16, tag & 0xFFFF) if isinstance(tag, int) else tag for tag in value]
@@ -127,7 +120,6 @@ def _element(number: int, data: bytes) -> bytes:
 _ENCODE: dict[str, Callable[[int, str, Any], bytes]] = {
     "US": lambda number, name, value: _NUMBER.pack(0, number, 2, checks.number(name, value, 0xFFFF)),
     "AE": lambda number, name, value: _element(number, _title(name, value)),
-    "LO": lambda number, name, value: _element(number, _text(name, value)),
     "AT": lambda number, name, value: _element(number, _tags(name, value)),
 }
 
@@ -153,7 +145,6 @@ _DECODE: dict[str, Callable[[int, bytes], Any]] = {
     "US": _read_number,
     "UI": _read_text,
     "AE": _read_text,
-    "LO": _read_text,
     "AT": _read_tags,
 }
 

@@ -128,7 +128,7 @@ class LDicomNet(Settings):
     def set_default_temp_path(path: str | os.PathLike[str] | None) -> None:
         """Set that folder; None for the system's."""
         global _default_temp_path
-        _default_temp_path = None if path is None else os.fspath(path)
+        _default_temp_path = None if path is None else checks.folder("path", path)
 
     # --- listening ------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
+from . import checks
 from .errors import LDicomError, LDicomSecurityError, LDicomUsageError
 from .hooks import Hooks
 from .status import DebugMode, ErrorCode, NetFlags, SecureMode
@@ -60,9 +61,9 @@ class Settings(Hooks):
         self._set_path_and_mode(path, mode)
 
     def _set_path_and_mode(self, path: str | os.PathLike[str] | None, mode: int) -> None:
-        self._path = None if path is None else os.fspath(path)
-        known = SecureMode(mode).is_known
-        self._mode = SecureMode(mode) if known else SecureMode.NONE
+        self._path = None if path is None else checks.folder("path", path)
+        known = SecureMode(checks.number("mode", mode, 0xFFFFFFFF))
+        self._mode = known if known.is_known else SecureMode.NONE
 
     def take_settings(self, other: Settings) -> None:
         """Be set as `other` is; deadlines and caps are shared."""
@@ -107,11 +108,13 @@ class Settings(Hooks):
 
     def set_socket_options(self, options: SocketOptions) -> None:
         """Set the options of the sockets of this object; before `listen` or `connect`."""
+        if not isinstance(options, SocketOptions):
+            raise LDicomUsageError(f"options is {options!r}: SocketOptions are wanted")
         self._socket_options = SocketOptions(options.send_buffer_size, options.receive_buffer_size, options.no_delay)
 
     def set_flags(self, flags: int) -> None:
         """Set `NetFlags`: whether data sets encoded here get group length elements."""
-        self._flags = NetFlags(flags)
+        self._flags = NetFlags(checks.number("flags", flags, 0xFFFFFFFF))
 
     def get_flags(self) -> NetFlags:
         """The `NetFlags`."""
@@ -129,5 +132,5 @@ class Settings(Hooks):
 
     def set_debug_mode(self, mode: int) -> DebugMode:
         """Set the `DebugMode` and return the old one; with SEND, `on_send_ext` is called. Before the connection."""
-        old, self._debug_mode = self._debug_mode, DebugMode(mode)
+        old, self._debug_mode = self._debug_mode, DebugMode(checks.number("mode", mode, 0xFFFFFFFF))
         return old

@@ -43,9 +43,9 @@ def seconds(text: str) -> float:
         value = float(text)
     except ValueError:
         value = -1.0
-    if value > 0 and value != float("inf"):
+    if 0 < value <= 1e6:
         return value
-    raise argparse.ArgumentTypeError(f"{text!r} is not a time in seconds above 0")
+    raise argparse.ArgumentTypeError(f"{text!r} is not a time in seconds above 0, up to a million")
 
 
 def pdu_length(text: str) -> int:
@@ -103,6 +103,12 @@ def log_as(options: argparse.Namespace) -> None:
     logging.basicConfig(level=level, format="%(levelname).1s: %(message)s")
 
 
+def wait(event: threading.Event) -> None:
+    """Wait for an event; on Windows, Ctrl-C does not end a wait without a time."""
+    while not event.wait(1):
+        pass
+
+
 def serve(net: LDicomNet, options: argparse.Namespace) -> int:
     """Listen until Ctrl-C or SIGTERM, then end every connection; the exit status."""
     ended = threading.Event()
@@ -114,6 +120,6 @@ def serve(net: LDicomNet, options: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 1
     print("listening on {} port {}".format(*net.get_host_info()), flush=True)
-    ended.wait()
+    wait(ended)
     net.server_close()
     return 0

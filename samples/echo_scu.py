@@ -38,7 +38,7 @@ class EchoScu(LDicomNet):
     def run(self) -> None:
         """Connect, and wait for the end."""
         self.connect("", 0, self._options.host, self._options.port)
-        self._is_closed.wait()
+        common.wait(self._is_closed)
 
     def _fail(self, why: str) -> None:
         self.failure = self.failure or why

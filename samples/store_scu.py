@@ -102,7 +102,7 @@ class StoreScu(LDicomNet):
         """Connect, send everything, and wait for the end."""
         try:
             self.connect("", 0, self._options.host, self._options.port)
-            self._is_closed.wait()
+            common.wait(self._is_closed)
         except KeyboardInterrupt:
             self.close_forced()
             raise
