@@ -236,6 +236,32 @@ class Aborts(AgainstPeer):
         requestor.wait_for("on_receive_release_request")
         return peer, requestor
 
+    def colliding_acceptor(self) -> tuple[Peer, Recorder]:
+        """Sta10."""
+        peer, acceptor = self.associated_peer()
+        acceptor.answers["on_receive_release_request"] = lambda *_: None
+        acceptor.answers["on_receive_release_response"] = lambda *_: None
+        acceptor.wait_for("on_receive_associate_request")
+        acceptor.send_release_request()
+        peer.receive()
+        peer.send(ReleaseRequest())
+        acceptor.wait_for("on_receive_release_request")
+        return peer, acceptor
+
+    def answered(self) -> tuple[Peer, Recorder]:
+        """Sta11."""
+        peer, requestor = self.colliding()
+        requestor.send_release_response()
+        peer.receive()
+        return peer, requestor
+
+    def answered_acceptor(self) -> tuple[Peer, Recorder]:
+        """Sta12."""
+        peer, acceptor = self.colliding_acceptor()
+        peer.send(ReleaseResponse())
+        acceptor.wait_for("on_receive_release_response")
+        return peer, acceptor
+
     def states(self) -> dict[str, tuple[Peer, Recorder]]:
         """A peer and an end in each state."""
         return {
@@ -246,6 +272,9 @@ class Aborts(AgainstPeer):
             "Sta7": self.releasing(),
             "Sta8": self.released(),
             "Sta9": self.colliding(),
+            "Sta10": self.colliding_acceptor(),
+            "Sta11": self.answered(),
+            "Sta12": self.answered_acceptor(),
         }
 
     def test_ours(self) -> None:
