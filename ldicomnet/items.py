@@ -51,18 +51,20 @@ class ProposedContext:
     abstract_syntax: str
     transfer_syntaxes: list[str] = field(default_factory=list)
     others: list[UnknownItem] = field(default_factory=list, compare=False)
+    reserved: bytes = field(default=bytes(3), repr=False, compare=False)
 
     def encode(self) -> bytes:
         abstract = item(ABSTRACT_SYNTAX, encode_text(self.abstract_syntax))
         transfers = b"".join(item(TRANSFER_SYNTAX, encode_text(uid)) for uid in self.transfer_syntaxes)
         others = b"".join(other.encode() for other in self.others)
-        return item(PRESENTATION_CONTEXT_RQ, bytes((self.presentation_id, 0, 0, 0)) + abstract + transfers + others)
+        head = bytes((self.presentation_id,)) + self.reserved
+        return item(PRESENTATION_CONTEXT_RQ, head + abstract + transfers + others)
 
     @classmethod
     def decode(cls, content: bytes) -> Self:
         """From the content of the item; an ID that is not odd, or no abstract syntax, is an error."""
         cursor = Cursor(content, "presentation context item")
-        presentation_id = cursor.take(4)[0]
+        presentation_id, reserved = cursor.u8(), cursor.take(3)
         abstract, transfers, others = _syntaxes(cursor)
         if not presentation_id & 1:
             raise LDicomProtocolError(f"presentation context ID {presentation_id} is not odd (PS3.8 9.3.2.2)")
@@ -71,7 +73,7 @@ class ProposedContext:
                 f"presentation context {presentation_id} has {len(abstract)} abstract syntaxes "
                 f"and {len(transfers)} transfer syntaxes (PS3.8 9.3.2.2)"
             )
-        return cls(presentation_id, abstract[0], transfers, others)
+        return cls(presentation_id, abstract[0], transfers, others, reserved)
 
 
 @dataclass(slots=True)
@@ -82,24 +84,26 @@ class AnsweredContext:
     result: int
     transfer_syntax: str | None
     others: list[UnknownItem] = field(default_factory=list, compare=False)
+    reserved: bytes = field(default=bytes(2), repr=False, compare=False)
 
     def encode(self) -> bytes:
         syntax = b"" if self.transfer_syntax is None else item(TRANSFER_SYNTAX, encode_text(self.transfer_syntax))
         others = b"".join(other.encode() for other in self.others)
-        return item(PRESENTATION_CONTEXT_AC, bytes((self.presentation_id, 0, self.result, 0)) + syntax + others)
+        head = bytes((self.presentation_id, self.reserved[0], self.result, self.reserved[1]))
+        return item(PRESENTATION_CONTEXT_AC, head + syntax + others)
 
     @classmethod
     def decode(cls, content: bytes) -> Self:
         """From the content of the item; only an accepted context must name its transfer syntax."""
         cursor = Cursor(content, "presentation context item")
-        presentation_id, _reserved, result, _reserved = cursor.take(4)
+        presentation_id, first, result, second = cursor.take(4)
         _abstract, transfers, others = _syntaxes(cursor)
         if result == 0 and len(transfers) != 1:
             raise LDicomProtocolError(
                 f"accepted presentation context {presentation_id} has {len(transfers)} transfer syntaxes, "
                 "where one is wanted (PS3.8 9.3.3.2)"
             )
-        return cls(presentation_id, result, transfers[0] if transfers else None, others)
+        return cls(presentation_id, result, transfers[0] if transfers else None, others, bytes((first, second)))
 
 
 def _syntaxes(cursor: Cursor) -> tuple[list[str], list[str], list[UnknownItem]]:

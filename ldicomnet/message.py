@@ -85,6 +85,8 @@ AFFECTED_CLASS, REQUESTED_CLASS = 0x0002, 0x0003
 COMMAND_FIELD, MESSAGE_ID, RESPONDED_ID = 0x0100, 0x0110, 0x0120
 DATA_SET_TYPE, STATUS, AFFECTED_INSTANCE, REQUESTED_INSTANCE = 0x0800, 0x0900, 0x1000, 0x1001
 
+_COUNTS = range(0x1020, 0x1024)
+
 _ELEMENT = Struct("<HHI")
 _NUMBER = Struct("<HHIH")
 _PAIR = Struct("<II")
@@ -125,6 +127,9 @@ _ENCODE: dict[str, Callable[[int, str, Any], bytes]] = {
 
 
 def _read_number(number: int, data: bytes) -> int:
+    """A number; of the counts of sub-operations, of which some peers send several values, the first."""
+    if number in _COUNTS and len(data) > 2 and not len(data) % 2:
+        data = data[:2]
     if len(data) != 2:
         raise LDicomProtocolError(f"command set: element (0000,{number:04X}) has {len(data)} bytes instead of 2")
     return data[0] | data[1] << 8

@@ -382,7 +382,7 @@ class Decoding(unittest.TestCase):
         rows = (
             ("c_store_request", 0x0700, (b"\1", b"\1\0\0", bytes(4))),
             ("c_store_request", 0x1031, (b"\1", bytes(4))),
-            ("c_get_response", 0x1020, (b"\1", bytes(4))),
+            ("c_get_response", 0x1020, (b"\1", bytes(3))),
             ("n_report_request", 0x1002, (b"\1", bytes(4))),
             ("n_get_request", 0x1005, (b"\1", bytes(2), bytes(6))),
         )
@@ -394,6 +394,12 @@ class Decoding(unittest.TestCase):
                     with self.assertRaises(LDicomProtocolError) as caught:
                         message.arguments()
                     self.assertIn(f"(0000,{number:04X})", str(caught.exception))
+
+    def test_counts_of_which_some_peers_send_several(self) -> None:
+        row = BY_NAME["c_move_response"]
+        elements = decode_elements(encode(row, values(row), False))
+        message = decode(1, encode_elements(elements | {0x1020: bytes.fromhex("05000700")}))
+        self.assertEqual(message.arguments()[3], 5)
 
     def test_texts_without_their_padding(self) -> None:
         elements = decode_elements(encode(BY_NAME["c_store_request"], values(BY_NAME["c_store_request"]), False))
