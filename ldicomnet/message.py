@@ -96,10 +96,11 @@ _PAIR = Struct("<II")
 
 
 @lru_cache(2048)
-def _uid(name: str, value: str, tolerant: bool) -> bytes:
+def _uid(number: int, name: str, value: str, tolerant: bool) -> bytes:
+    """The whole element: the same few UIDs go into one command set after the other."""
     if not (tolerant and checks.is_tolerable_uid(value)):
         checks.uid(name, value)
-    return value.encode("ascii") + b"\0" * (len(value) & 1)
+    return _element(number, value.encode("ascii") + b"\0" * (len(value) & 1))
 
 
 def _title(name: str, value: str) -> bytes:
@@ -172,16 +173,12 @@ _NAMED: dict[str, Callable[[int], int]] = {"status": Status, "priority": Priorit
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter of a message: its name, its element, and whether the element may be left out."""
+    """One parameter of a message: its name, its element with its VR, and whether the element may be left out."""
 
     name: str
     element: int
+    vr: str
     optional: bool
-
-    @property
-    def vr(self) -> str:
-        """Value representation of the element."""
-        return _VR[self.element]
 
     def encode(self, value: Any) -> bytes:
         """The whole element, or nothing where it is left out."""
@@ -190,7 +187,7 @@ class Parameter:
         if self.vr == "UI":
             tolerant = self.optional or self.name == "sop_instance_uid"
             text = value if isinstance(value, str) else checks.uid(self.name, value)
-            return _element(self.element, _uid(self.name, text, tolerant))
+            return _uid(self.element, self.name, text, tolerant)
         return _ENCODE[self.vr](self.element, self.name, value)
 
     def decode(self, elements: dict[int, bytes]) -> Any:
@@ -213,21 +210,15 @@ class Row:
     has_dataset: bool
     needs_dataset: bool
 
+    signature: tuple[str, ...]
+    """Names of all parameters of `send_NAME` and `on_receive_NAME`."""
+    hook: str
+    """Name of the hook."""
+
     @property
     def is_request(self) -> bool:
         """Whether the message asks for something; C-CANCEL does, though it has no response."""
         return not self.field & Command.RESPONSE
-
-    @property
-    def signature(self) -> tuple[str, ...]:
-        """Names of all parameters of `send_NAME` and `on_receive_NAME`."""
-        names = tuple(parameter.name for parameter in self.parameters)
-        return ("presentation_id", *names, *(("dataset",) if self.has_dataset else ()))
-
-    @property
-    def hook(self) -> str:
-        """Name of the hook."""
-        return "on_receive_" + self.name
 
     @property
     def response(self) -> Row | None:
@@ -241,8 +232,13 @@ def _row(line: str) -> Row:
     for word in words:
         if not word.startswith("dataset"):
             parameter, element = word.split(":")
-            parameters.append(Parameter(parameter, int(element.rstrip("?"), 16), element.endswith("?")))
-    return Row(int(field, 16), name, tuple(parameters), words[-1].startswith("dataset"), words[-1] == "dataset!")
+            number = int(element.rstrip("?"), 16)
+            parameters.append(Parameter(parameter, number, _VR[number], element.endswith("?")))
+    names = tuple(parameter.name for parameter in parameters)
+    has_dataset = words[-1].startswith("dataset")
+    signature = ("presentation_id", *names, *(("dataset",) if has_dataset else ()))
+    needs_dataset = words[-1] == "dataset!"
+    return Row(int(field, 16), name, tuple(parameters), has_dataset, needs_dataset, signature, "on_receive_" + name)
 
 
 ROWS = tuple(_row(line) for line in MESSAGES.strip().splitlines())
@@ -260,6 +256,8 @@ _WIRE_ORDER = {
     )
     for row in ROWS
 }
+_STATUS_PLACE = {row.field: row.signature.index("status") - 1 for row in ROWS if not row.is_request}
+_FIELDS = {row.field: _NUMBER.pack(0, COMMAND_FIELD, 2, row.field) for row in ROWS}
 _ABSENT_TYPE = _NUMBER.pack(0, DATA_SET_TYPE, 2, Command.ABSENT)
 _PRESENT_TYPE = _NUMBER.pack(0, DATA_SET_TYPE, 2, 1)
 """Any value but 0101H says that a data set follows; 1 is what every stack sends."""
@@ -283,7 +281,7 @@ def encode(row: Row, values: tuple[Any, ...], has_data_set: bool) -> bytes:
         if place >= 0:
             parts.append(row.parameters[place].encode(values[place]))
         elif number == COMMAND_FIELD:
-            parts.append(_NUMBER.pack(0, COMMAND_FIELD, 2, row.field))
+            parts.append(_FIELDS[row.field])
         else:
             parts.append(_PRESENT_TYPE if has_data_set else _ABSENT_TYPE)
     return _with_group_length(b"".join(parts))
@@ -439,10 +437,10 @@ def build(row: Row, presentation_id: int, values: tuple[Any, ...], has_data_set:
     Raises:
         LDicomUsageError: a value is not one; the text names the parameter and the rule.
     """
-    named = dict(zip((parameter.name for parameter in row.parameters), values, strict=True))
     command_set = encode(row, values, has_data_set)
-    status = Status(named["status"]) if "status" in named else None
-    return Message(presentation_id, command_set, row.field, int(named["message_id"]), status, has_data_set)
+    place = _STATUS_PLACE.get(row.field)
+    status = None if place is None else Status(values[place])
+    return Message(presentation_id, command_set, row.field, int(values[0]), status, has_data_set)
 
 
 # --- command sets as pydicom's -----------------------------------------------------------------------------------
