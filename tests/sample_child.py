@@ -17,6 +17,8 @@ import echo_scu  # noqa: E402
 import pydicom.filereader  # noqa: E402, F401 - what the library imports only when it needs it
 import store_scu  # noqa: E402
 
+_UNTOLD = 255
+"""What multiprocessing gives as exit status where the forking process did not tell it, which happens under load."""
 _MAIN = {"echo_scu": echo_scu.main, "store_scu": store_scu.main}
 if sys.platform == "win32":
     _context = multiprocessing.get_context("spawn")
@@ -31,7 +33,19 @@ def _child(name: str, arguments: list[str], errors: str) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(descriptor, target)
         os.close(descriptor)
-    sys.exit(_MAIN[name](arguments))
+    status: object = 1
+    try:
+        status = _MAIN[name](arguments)
+    except SystemExit as ending:
+        status = ending.code
+    finally:
+        _status_file(errors).write_text(str(status), encoding="ascii")
+    sys.exit(int(str(status)))
+
+
+def _status_file(errors: str) -> Path:
+    """Where a child notes its exit status."""
+    return Path(f"{errors}.status")
 
 
 def run(name: str, arguments: list[str], errors: Path, seconds: float) -> int:
@@ -43,5 +57,7 @@ def run(name: str, arguments: list[str], errors: Path, seconds: float) -> int:
         process.kill()
         process.join()
     status = process.exitcode
+    if status == _UNTOLD and _status_file(str(errors)).exists():
+        status = int(_status_file(str(errors)).read_text(encoding="ascii"))
     process.close()
     return -1 if status is None else status
