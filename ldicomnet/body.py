@@ -265,10 +265,12 @@ class Spool:
 def write_gathered(file: io.FileIO, pieces: Sequence[bytes | memoryview]) -> None:
     """All of `pieces`: by one gathering write where the system has it, and then what that left."""
     written = 0
-    if hasattr(os, "writev") and len(pieces) <= _IOV_MAX:
+    if hasattr(os, "writev") and 0 < len(pieces) <= _IOV_MAX:
         written = os.writev(file.fileno(), pieces)
-    if written < sum(map(len, pieces)):
-        _write_all(file, memoryview(b"".join(pieces))[written:])
+    for piece in pieces:
+        if written < len(piece):
+            _write_all(file, memoryview(piece)[written:])
+        written = max(0, written - len(piece))
 
 
 def _write_all(file: io.FileIO, data: memoryview) -> None:

@@ -151,12 +151,11 @@ class Conversation:
             raise LDicomUsageError(f"dataset is None: a {row.name} carries a data set (PS3.7 Sections 9.3, 10.3)")
         message = self._build(row, presentation_id, values, dataset is not None)
         body = None if dataset is None else to_body(dataset, syntax, group_length)
-        if message.is_response:
-            if self._changes_responses:
-                message = self._changed(message)
-            if message.is_final:
-                self._unanswered.pop(message.message_id, None)
+        if message.is_response and self._changes_responses:
+            message = self._changed(message)
         self.engine.send_message(message, body)
+        if message.is_final:
+            self._unanswered.pop(message.message_id, None)
 
     def _build(self, row: Row, presentation_id: int, values: tuple[Any, ...], has_data_set: bool) -> Message:
         """The message; a response leaves out what its request gave as a UID and is none."""
@@ -181,8 +180,9 @@ class Conversation:
         except LDicomProtocolError as error:
             raise LDicomUsageError(f"command_set is not one: {error}") from error
         body = None if dataset is None else to_body(dataset, syntax, group_length)
-        self._unanswered.pop(message.message_id, None)
         self.engine.send_message(message, body)
+        if message.is_final:
+            self._unanswered.pop(message.message_id, None)
 
     def _syntax_to_send(self, presentation_id: int) -> str:
         checks.number("presentation_id", presentation_id, 0xFF, ErrorCode.PDU_ID)

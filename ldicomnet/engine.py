@@ -121,7 +121,7 @@ class Engine:
 
     @property
     def queued(self) -> int:
-        """Bytes that hooks have sent and that wait for another thread's send."""
+        """Bytes of the message that is being sent, and of those that wait for it."""
         return self._outbox.queued
 
     @property
@@ -201,7 +201,12 @@ class Engine:
         self.close_forced()
         if may_write:
             self._outbox.release()
-        self._done.wait(seconds)
+        self.join(seconds)
+
+    def join(self, seconds: float) -> None:
+        """Wait for the last call to be over; not within a call."""
+        if not self.is_reader:
+            self._done.wait(max(0.0, seconds))
 
     def close_forced(self) -> None:
         """End the connection at once; waits for nothing and takes no lock."""
@@ -238,7 +243,7 @@ class Engine:
         try:
             self._transport.open(self._timeouts.connect)
         except Exception as error:
-            self._log.info("%s", error, exc_info=None if isinstance(error, LDicomError) else error)
+            self._log.info("%s", error, exc_info=not isinstance(error, LDicomError))
             self._over = True
             self._calls.connected(error.code if isinstance(error, LDicomError) else ErrorCode.NET_FAILURE)
             return False
@@ -470,9 +475,6 @@ class Engine:
     def _stop_artim(self, _action: Action, _pdu: Pdu | None) -> None:
         self._deadlines.artim = NEVER
 
-    def _close_transport(self, _action: Action, _pdu: Pdu | None) -> None:
-        self._cut()
-
     def _send_reject(self, _action: Action, _pdu: Pdu | None) -> None:
         """AE-6, not acceptable: the protocol version is not ours."""
         self._ending = ErrorCode.NET_VERSION_NOT_SUPPORTED
@@ -505,8 +507,8 @@ class Engine:
 
     # --- sending --------------------------------------------------------------------------------------------------
 
-    def _answer_failed(self, error: LDicomError) -> None:
-        self._log.warning("an answer could not be sent: %s", error)
+    def _answer_failed(self, error: Exception) -> None:
+        self._log.warning("an answer could not be sent: %s", error, exc_info=not isinstance(error, LDicomError))
 
     def _send_primitive(self, event: Event, data: bytes, agreed: Callable[[], None] | None = None) -> None:
         """The PDU of a local primitive, and what the machine asks besides."""
@@ -592,5 +594,5 @@ _EFFECTS: dict[Effect, Callable[[Engine, Action, Pdu | None], None]] = {
     Effect.INDICATE_ABORT: Engine._indicate_abort,
     Effect.START_ARTIM: Engine._start_artim,
     Effect.STOP_ARTIM: Engine._stop_artim,
-    Effect.CLOSE: Engine._close_transport,
+    Effect.CLOSE: lambda engine, _action, _pdu: engine._cut(),
 }

@@ -35,6 +35,11 @@ class Hooks(Services):
     call any method. A slow hook stops the reading of its connection, and TCP then stops the peer. An exception in a
     hook is logged and answered (status 0110H, or an abort where no answer is possible); it ends no thread.
 
+    A message that a hook sends is written by the reader thread, which reads nothing meanwhile. That is right for
+    answers, and for a client that sends one request after the other. Where both sides send large messages to each other
+    at the same time, send them from a thread of your own: two readers that write wait for each other until
+    `Timeouts.send`.
+
     Order: of every PDU `on_receive` comes first; of a DIMSE message then `on_receive_data`, then its own hook.
     """
 

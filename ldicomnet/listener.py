@@ -94,7 +94,7 @@ class Listener:
 
     def join(self, seconds: float | None) -> None:
         """Wait for the accept thread to end."""
-        if threading.current_thread() is not self._thread:
+        if self._thread.ident is not None and threading.current_thread() is not self._thread:
             self._thread.join(seconds)
 
     def _run(self) -> None:

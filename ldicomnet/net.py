@@ -6,13 +6,13 @@ Knows sockets and PDUs only through the rooms below.
 from __future__ import annotations
 
 import contextlib
-import inspect
 import itertools
 import logging
 import os
 import tempfile
 import threading
 import weakref
+from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -39,6 +39,8 @@ _open_lock = threading.Lock()
 _numbers = itertools.count(1)
 _shutting_down = threading.Event()
 _default_temp_path: str | None = None
+_ROUNDS = 3
+"""How often `shut_down` looks for objects that are open."""
 
 
 class LDicomNet(Settings):
@@ -56,6 +58,14 @@ class LDicomNet(Settings):
         raise_errors, enable_progress_event, timeouts, limits: see `Settings`.
     """
 
+    _made_with: tuple[tuple[Any, ...], dict[str, Any]]
+
+    def __new__(cls, *arguments: Any, **keywords: Any) -> Self:
+        """Remembers what it was made with, for `create_client`."""
+        made = super().__new__(cls)
+        made._made_with = (arguments, keywords)
+        return made
+
     def __init__(
         self,
         path: str | os.PathLike[str] | None = None,
@@ -64,10 +74,6 @@ class LDicomNet(Settings):
         defer_init: bool = False,
     ) -> None:
         super().__init__(path, mode, is_initialized=not defer_init)
-        self._begin_life()
-
-    def _begin_life(self) -> None:
-        """What an object has for itself, however its settings came."""
         self._conversation: Conversation | None = None
         self._listener: Listener | None = None
         self._server: LDicomNet | None = None
@@ -95,17 +101,11 @@ class LDicomNet(Settings):
     def shut_down() -> None:
         """Close every open connection and listening object of the process."""
         _shutting_down.set()
-        while True:  # what a listening object accepts meanwhile is closed too
+        for _ in range(_ROUNDS):  # what a listening object accepts meanwhile is closed too
             with _open_lock:
                 nets = [net for net in _open if net.is_activated()]
-            if not nets:
-                return
-            for close in (LDicomNet.close_forced, LDicomNet.close):
-                for net in sorted(nets, key=lambda net: net._listener is None):
-                    with contextlib.suppress(LDicomError):
-                        close(net)
-            if any(net.is_activated() for net in nets):
-                return
+            _close_all(nets)
+        _shutting_down.clear()
 
     @staticmethod
     def breathe(timeout: float = 0.0) -> None:
@@ -155,6 +155,7 @@ class LDicomNet(Settings):
         self._check_idle()
         self._check_security()
         family(ip_type)
+        checks.number("peers", peers, 0x7FFFFFFF)
         host = _host("host_address", host_address)
         address = host, checks.number("host_port", host_port, 0xFFFF, ErrorCode.NET_ARGUMENT_INCORRECT)
         with self._life:
@@ -185,33 +186,21 @@ class LDicomNet(Settings):
         except LDicomTransportError as error:
             _log.info("a connection was gone before it was accepted: %s", error)
         except (Exception, SystemExit):
-            _log.exception("on_accept failed; the request waits for the next accept")
+            if self._listener is None:
+                _log.info("a connection request came while the listening object was closed")
+            else:
+                _log.exception("on_accept failed; the request waits for the next accept")
 
     def create_client(self) -> LDicomNet:
         """The object for an accepted connection, made by the default `on_accept`.
 
-        It is of the listening object's class and has its settings. Where the class's `__init__` has parameters of its
-        own that must be given, the client has the listening object's attributes instead; override this method to make
-        it otherwise.
+        It is of the listening object's class, made with the same arguments, and has its settings. Override this
+        method to make it otherwise.
         """
-        client = self._another()
+        arguments, keywords = self._made_with
+        client = type(self)(*arguments, **keywords)
         client.take_settings(self)
         return client
-
-    def _another(self) -> LDicomNet:
-        """An object of the same class."""
-        parameters = list(inspect.signature(type(self)).parameters.values())
-        if [parameter.name for parameter in parameters[:2]] == ["path", "mode"] or any(
-            parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters[:1]
-        ):
-            return type(self)(self._path, self._mode)
-        if all(parameter.default is not parameter.empty for parameter in parameters):
-            made = type(self)()
-            return made
-        made = type(self).__new__(type(self))
-        vars(made).update(vars(self))
-        made._begin_life()
-        return made
 
     @reports
     def accept(self, net: LDicomNet) -> None:
@@ -226,6 +215,7 @@ class LDicomNet(Settings):
         if not isinstance(net, LDicomNet):
             raise LDicomUsageError(f"net is {net!r}: an LDicomNet is wanted")
         net._check_idle()
+        net._check_security()
         transport = TcpTransport(listener.take(), options=net._socket_options, send_timeout=net.timeouts.send)
         net._server = self
         with self._clients_lock:
@@ -333,7 +323,6 @@ class LDicomNet(Settings):
             raise LDicomUsageError("the object listens or is connected already", ErrorCode.NET_IS_CONNECTED)
 
     def _register(self) -> None:
-        _shutting_down.clear()
         with _open_lock:
             _open.add(self)
 
@@ -390,10 +379,7 @@ class LDicomNet(Settings):
         self.close()
         with self._clients_lock:
             clients = list(self._clients)
-        for client in clients:
-            client.close_forced()
-        for client in clients:
-            client.close()
+        _close_all(clients)
 
     # --- state ----------------------------------------------------------------------------------------------------
 
@@ -435,7 +421,7 @@ class LDicomNet(Settings):
         return to_dataset(self._conversation.command_set)
 
     def get_queue_send(self) -> int:
-        """Bytes accepted by `send_*` that wait for another thread's send."""
+        """Bytes accepted by `send_*`: of the message that is being sent, and of those that wait for it."""
         return 0 if self._conversation is None else self._conversation.engine.queued
 
     def next_message_id(self) -> int:
@@ -531,3 +517,14 @@ def _associate(associate: object) -> LDicomAssociate:
     if isinstance(associate, LDicomAssociate):
         return associate
     raise LDicomUsageError(f"associate is {associate!r}: an LDicomAssociate is wanted")
+
+
+def _close_all(nets: list[LDicomNet]) -> None:
+    """Close objects, listening ones first, and wait for all of them together."""
+    until = monotonic() + max((net.timeouts.shutdown_wait() for net in nets), default=0.0)
+    for net in sorted(nets, key=lambda net: net._listener is None):
+        LDicomNet.close_forced(net)
+    for net in nets:
+        conversation = net._conversation
+        if conversation is not None:
+            conversation.engine.join(until - monotonic())

@@ -52,7 +52,7 @@ class Outbox:
         limits: Limits,
         told: Callable[[list[SendInfo]], None] | None,
         with_bytes: bool,
-        failed: Callable[[LDicomError], None],
+        failed: Callable[[Exception], None],
     ) -> None:
         self._transport = transport
         self._timeouts = timeouts
@@ -63,12 +63,17 @@ class Outbox:
         self._lock = threading.RLock()  # a hook that is called within a send may abort it
         self._depth = 0  # how often its holder has it
         self._holder = 0
+        self._running = 0
         self._jobs: deque[tuple[Job, int]] = deque()
         self._sent: list[SendInfo] = []
 
     @property
     def queued(self) -> int:
-        """Bytes that wait for another thread's send."""
+        """Bytes of the message that is being sent, and of those that wait for it."""
+        return self._running + self._waiting
+
+    @property
+    def _waiting(self) -> int:
         return sum(size for _job, size in tuple(self._jobs))
 
     def submit(self, job: Job, size: int, may_leave: bool) -> None:
@@ -81,29 +86,34 @@ class Outbox:
             LDicomTimeoutError: another send went on for too long.
         """
         if may_leave and not self._lock.acquire(blocking=False):
-            if self.queued + size <= self._limits.waiting_sends:
+            if self._waiting + size <= self._limits.waiting_sends:
                 self._jobs.append((job, size))
                 if self._lock.acquire(blocking=False):
-                    self._depth += 1
+                    self._hold()
                     self._leave()
                 return
             self._enter()
         elif not may_leave:
             self._enter()
-        self._depth += 1
-        self._holder = threading.get_ident()
+        self._hold()
         try:
             if self._depth == 1:
                 self._run_jobs()
+            self._running += size
             job()
         finally:
+            self._running = max(0, self._running - size)
             self._leave()
+
+    def _hold(self) -> None:
+        """The lock was taken, for the first time or once more."""
+        self._depth += 1
+        self._holder = threading.get_ident()
 
     def acquire(self, seconds: float) -> bool:
         """The bare lock, for at most so long; for the one PDU that must go before what waits."""
         if self._lock.acquire(timeout=seconds):
-            self._depth += 1
-            self._holder = threading.get_ident()
+            self._hold()
             return True
         return False
 
@@ -155,7 +165,7 @@ class Outbox:
                 self._lock.release()
             if not self._jobs or not self._lock.acquire(blocking=False):
                 break
-            self._depth = 1
+            self._hold()
         if sent and self._told is not None:
             self._told(sent)
 
@@ -164,7 +174,7 @@ class Outbox:
             job, _size = self._jobs.popleft()
             try:
                 job()
-            except LDicomError as error:
+            except Exception as error:
                 self._failed(error)
 
     def _note(self, buffers: list[Buffer], error: ErrorCode) -> None:

@@ -110,6 +110,8 @@ class Settings(Hooks):
         """Set the options of the sockets of this object; before `listen` or `connect`."""
         if not isinstance(options, SocketOptions):
             raise LDicomUsageError(f"options is {options!r}: SocketOptions are wanted")
+        checks.number("send_buffer_size", options.send_buffer_size, 0xFFFFFFFF)
+        checks.number("receive_buffer_size", options.receive_buffer_size, 0xFFFFFFFF)
         self._socket_options = SocketOptions(options.send_buffer_size, options.receive_buffer_size, options.no_delay)
 
     def set_flags(self, flags: int) -> None:

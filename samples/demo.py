@@ -49,6 +49,7 @@ def _options(*arguments: str) -> argparse.Namespace:
 
 def main() -> int:
     """The program."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     root = Path(pydicom.__file__).parent / "data"
     files, unreadable = store_scu.load_files(store_scu.find_files([str(root)]))
     files = [(path, dataset) for path, dataset in files if dataset.sop_class_uid != MEDIA_DIRECTORY]

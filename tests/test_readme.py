@@ -59,6 +59,15 @@ class Readme(unittest.TestCase):
             check=False,
         )
         self.assertEqual((client.stdout, client.stderr, client.returncode), ("stored\n", "", 0))
+        nobody = subprocess.run(
+            [sys.executable, "-c", self.client.replace(PORT, "1"), str(file)],
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=20,
+            check=False,
+        )
+        self.assertEqual(nobody.stdout, "no connection: NET_CONNECTION_REFUSED\n")
         _output, errors = server.communicate("\n", timeout=30)
         self.assertEqual((server.returncode, errors), (0, ""))
         (stored,) = self.folder.glob("*.dcm")

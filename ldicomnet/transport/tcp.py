@@ -144,6 +144,8 @@ class TcpTransport:
             sock.settimeout(None if until is None else max(0.001, until - monotonic()))
             sock.connect(address)
             self._set_up(sock)
+            if self._closed:
+                raise TimeoutError
         except BaseException:
             sock.close()
             raise
