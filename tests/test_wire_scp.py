@@ -1062,7 +1062,7 @@ HALVES = [
 def _never_reads() -> tuple[Step, ...]:
     """Echo after echo, and the answers stay where they are."""
     tiny = request(user_information=item(0x50, max_length(8) + CLASS))
-    return (tiny, answer, flood(b"".join(map(echo, range(1, 500))), 6 * TIMER + SLACK))
+    return (tiny, answer, flood(b"".join(map(echo, range(1, 500))), 20 * TIMER + SLACK))
 
 
 def _restless() -> tuple[Step, ...]:
