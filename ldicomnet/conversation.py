@@ -12,7 +12,7 @@ from typing import Any
 
 from . import checks
 from .associate import SMALLEST_MAXIMUM_LENGTH, LDicomAssociate
-from .body import Spool
+from .body import Body, Spool
 from .calls import Wants
 from .checks import is_tolerable_uid
 from .dataset import LDicomDS, to_body
@@ -153,9 +153,7 @@ class Conversation:
         body = None if dataset is None else to_body(dataset, syntax, group_length)
         if message.is_response and self._changes_responses:
             message = self._changed(message)
-        self.engine.send_message(message, body)
-        if message.is_final:
-            self._unanswered.pop(message.message_id, None)
+        self._transmit(message, body)
 
     def _build(self, row: Row, presentation_id: int, values: tuple[Any, ...], has_data_set: bool) -> Message:
         """The message; a response leaves out what its request gave as a UID and is none."""
@@ -180,8 +178,13 @@ class Conversation:
         except LDicomProtocolError as error:
             raise LDicomUsageError(f"command_set is not one: {error}") from error
         body = None if dataset is None else to_body(dataset, syntax, group_length)
+        self._transmit(message, body)
+
+    def _transmit(self, message: Message, body: Body | None) -> None:
+        """Send; the final response to a request answers it, and not the next one, which may have the same ID."""
+        request = self._unanswered.get(message.message_id) if message.is_final else None
         self.engine.send_message(message, body)
-        if message.is_final:
+        if request is not None and self._unanswered.get(message.message_id) is request:
             self._unanswered.pop(message.message_id, None)
 
     def _syntax_to_send(self, presentation_id: int) -> str:

@@ -38,8 +38,6 @@ from .status import Command, ErrorCode
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-    Sendable = "LDicomDS | Dataset | str | os.PathLike[str]"
-
 CONVERTIBLE = frozenset((IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED))
 """Transfer syntaxes between which a data set is converted without loss."""
 _LARGEST_META = 1 << 20

@@ -22,10 +22,10 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
 
 def title(text: str) -> str:
     """An AE title given as an option."""
-    associate = LDicomAssociate(True)
+    request = LDicomAssociate(True)
     try:
-        associate.set_called(text)
-        return associate.get_called()
+        request.set_called(text)
+        return request.get_called()
     except LDicomUsageError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
@@ -95,6 +95,16 @@ def configure(net: LDicomNet, options: argparse.Namespace) -> None:
         pdu=min(options.acse_timeout, options.dimse_timeout),
         send=options.dimse_timeout,
     )
+
+
+def associate(options: argparse.Namespace) -> LDicomAssociate:
+    """An association request with the titles and the maximum length of the options; contexts are to be added."""
+    made = LDicomAssociate(True)
+    made.default()
+    made.set_calling(options.aetitle)
+    made.set_called(options.call)
+    made.set_max_length(True, options.max_pdu)
+    return made
 
 
 def log_as(options: argparse.Namespace) -> None:

@@ -48,11 +48,7 @@ class EchoScu(LDicomNet):
             self._fail(f"no connection: {error.name}")
             self._is_closed.set()
             return
-        associate = LDicomAssociate(True)
-        associate.default()
-        associate.set_calling(self._options.aetitle)
-        associate.set_called(self._options.call)
-        associate.set_max_length(True, self._options.max_pdu)
+        associate = common.associate(self._options)
         associate.add_context(VERIFICATION, common.IMPLICIT_LITTLE)
         self.send_associate_request(associate)
 

@@ -112,11 +112,7 @@ class StoreScu(LDicomNet):
             self._give_up(f"no connection: {error.name}")
             self._is_closed.set()
             return
-        associate = LDicomAssociate(True)
-        associate.default()
-        associate.set_calling(self._options.aetitle)
-        associate.set_called(self._options.call)
-        associate.set_max_length(True, self._options.max_pdu)
+        associate = common.associate(self._options)
         for abstract_syntax, transfer_syntaxes in self._offers:
             associate.add_context(abstract_syntax, transfer_syntaxes)
         self.send_associate_request(associate)
