@@ -467,9 +467,13 @@ class DcmjsScp:
 
     port: int
     process: Process
+    folder: Path
 
     def stored(self) -> list[Encoded]:
-        """The data sets received, as the bytes they came in."""
+        """The data sets received, as the bytes they came in; what it wrote before it answered, it has yet to tell."""
+        written = len(list(self.folder.glob("*.bin")))
+        if written:
+            self.process.wait_for(f"{self.folder}/{written}.bin")
         return [
             Encoded(event["instance"], event["syntax"], Path(event["file"]).read_bytes())
             for event in self.process.events("stored")
@@ -495,7 +499,7 @@ def dcmjs_scp(*, called: str | None = None, max_pdu: int = 16384, abort_on_store
             "abort_on_store": abort_on_store,
         }
         with Process("node", HERE / "dcmjs_scp.js", json.dumps(options)) as process:
-            yield DcmjsScp(int(process.wait_event("listening")["port"]), process)
+            yield DcmjsScp(int(process.wait_event("listening")["port"]), process, Path(folder))
 
 
 def dcmjs_scu(
