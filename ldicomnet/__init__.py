@@ -14,6 +14,7 @@ from .errors import (
     LDicomTransportError,
     LDicomUsageError,
 )
+from .message import Message
 from .negotiation import ANY_TRANSFER, PresentationContext
 from .net import LDicomNet
 from .outbox import SendInfo
@@ -49,6 +50,7 @@ from .status import (
 )
 from .timing import Limits, Timeouts
 from .transport.tcp import SocketOptions
+from .workers import background
 
 __version__ = "0.1.0"
 
@@ -84,6 +86,7 @@ __all__ = [
     "LDicomTransportError",
     "LDicomUsageError",
     "Limits",
+    "Message",
     "NetFlags",
     "PduType",
     "PresentationContext",
@@ -98,4 +101,5 @@ __all__ = [
     "Status",
     "Timeouts",
     "TlsProfile",
+    "background",
 ]

@@ -74,7 +74,10 @@ class LDicomAssociate:
 
     def copy(self) -> Self:
         """An independent copy."""
-        return copy.deepcopy(self)
+        made = copy.copy(self)
+        made._contexts = [context.copy() for context in self._contexts]
+        made._info = self._info.copy()
+        return made
 
     # --- kind, version, titles, application context ---------------------------------------------------------------
 

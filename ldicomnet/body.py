@@ -1,4 +1,4 @@
-"""The bytes of an encoded data set, in memory or in a file: handed over in chunks, or gathered as they arrive.
+"""The bytes of an encoded data set, in memory or in a file: handed over in chunks.
 
 Knows neither what the bytes mean nor where they travel. `OSError` of files is translated here.
 """
@@ -9,10 +9,9 @@ import contextlib
 import errno
 import io
 import os
-import tempfile
 import weakref
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections import deque
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO, Protocol
 
 from .errors import LDicomDataError
@@ -20,8 +19,12 @@ from .status import ErrorCode
 
 _CHUNK = 1 << 20
 """Bytes read from a file at once."""
+_SPARE_BUFFERS = 4
+"""Buffers of that size that are kept for the next file."""
 _IOV_MAX = 1000
 """Buffers of one gathering write; Linux and macOS take 1,024."""
+
+_GATHERS = hasattr(os, "writev")
 
 _FILE_CODES = {
     errno.ENOSPC: ErrorCode.DISK_FULL,
@@ -54,26 +57,27 @@ class Body(Protocol):
 
 
 class MemoryBody:
-    """A body in memory."""
+    """A body in memory.
 
-    __slots__ = ("_data",)
+    Attributes:
+        data: its bytes.
+        size: how many.
+    """
+
+    __slots__ = ("data", "size")
 
     def __init__(self, data: bytes | bytearray) -> None:
-        self._data = data
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return len(self._data)
+        self.data = data
+        self.size = len(data)
 
     def open(self) -> BinaryIO:
         """A binary file over the bytes, not to be written."""
-        return io.BufferedReader(io.BytesIO(self._data))
+        return io.BufferedReader(io.BytesIO(self.data))
 
     def chunks(self, size: int) -> Iterator[memoryview]:
         """All bytes at once."""
-        if self._data:
-            yield memoryview(self._data)
+        if self.data:
+            yield memoryview(self.data)
 
 
 class FileBody:
@@ -88,48 +92,85 @@ class FileBody:
 
     __slots__ = ("__weakref__", "offset", "path", "size")
 
-    def __init__(self, path: Path, offset: int, size: int | None = None, temporary: bool = False) -> None:
-        self.path = path
+    def __init__(
+        self, path: str | os.PathLike[str], offset: int, size: int | None = None, temporary: bool = False
+    ) -> None:
+        self.path = os.fspath(path)
         self.offset = offset
         try:
-            self.size = path.stat().st_size - offset if size is None else size
+            self.size = os.stat(path).st_size - offset if size is None else size  # noqa: PTH116 - twice as fast
         except OSError as error:
             raise file_error(error, f"cannot open {path}", ErrorCode.OPEN) from error
         if temporary:
-            weakref.finalize(self, _unlink, path, os.getpid())
+            weakref.finalize(self, _unlink, self.path, os.getpid())
 
     def open(self) -> BinaryIO:
         """A binary file over the bytes of the data set."""
         try:
-            file = self.path.open("rb", buffering=0)
-            return io.BufferedReader(_Section(file, self.offset, self.size))
+            return io.BufferedReader(_Section(io.FileIO(self.path), self.offset, self.size))
         except OSError as error:
             raise file_error(error, f"cannot open {self.path}", ErrorCode.OPEN) from error
 
     def chunks(self, size: int) -> Iterator[memoryview]:
-        """The bytes, read through one buffer of about 1 MiB."""
-        buffer = memoryview(bytearray(min(max(_CHUNK // size, 1) * size, self.size) or 1))
-        left = self.size
+        """The bytes, read through one buffer of about 1 MiB that is used again and again."""
+        position, end = self.offset, self.offset + self.size
+        buffer = take_buffer()
+        view = memoryview(buffer)[: max(len(buffer) // size, 1) * size]
         try:
-            with self.path.open("rb", buffering=0) as file:
-                file.seek(self.offset)
-                while left:
-                    wanted = buffer[: min(left, len(buffer))]
-                    _read_fully(file, wanted, self.path)
-                    left -= len(wanted)
+            descriptor = os.open(self.path, READ_FLAGS)
+            try:
+                while position < end:
+                    wanted = view[: end - position]
+                    _read_fully(descriptor, wanted, position, self.path)
+                    position += len(wanted)
                     yield wanted
+            finally:
+                os.close(descriptor)
         except OSError as error:
             raise file_error(error, f"cannot read {self.path}", ErrorCode.READ) from error
+        finally:
+            give_buffer(buffer)
 
 
+READ_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOINHERIT", 0)
+_spare: deque[bytearray] = deque(maxlen=_SPARE_BUFFERS)
 
-def _read_fully(file: io.FileIO, view: memoryview, path: Path) -> None:
-    """Fill `view`, or say that the file has become shorter."""
+
+def take_buffer() -> bytearray:
+    """A buffer of 1 MiB, warm where one is spare: fresh memory costs more than the reading."""
+    try:
+        return _spare.pop()
+    except IndexError:
+        return bytearray(_CHUNK)
+
+
+def give_buffer(buffer: bytearray) -> None:
+    """It is spare again."""
+    _spare.append(buffer)
+
+
+def _read_fully(descriptor: int, view: memoryview, position: int, path: str) -> None:
+    """Fill `view` from `position` on, or say that the file has become shorter."""
     while view:
-        count = file.readinto(view)
+        count = _read_at(descriptor, view, position)
         if not count:
             raise LDicomDataError(ErrorCode.READ, f"{path} became shorter while it was read")
+        position += count
         view = view[count:]
+
+
+if hasattr(os, "preadv"):
+
+    def _read_at(descriptor: int, view: memoryview, position: int) -> int:
+        return os.preadv(descriptor, [view], position)
+
+else:  # Windows
+
+    def _read_at(descriptor: int, view: memoryview, position: int) -> int:
+        os.lseek(descriptor, position, os.SEEK_SET)
+        data = os.read(descriptor, len(view))
+        view[: len(data)] = data
+        return len(data)
 
 
 class _Section(io.RawIOBase):
@@ -164,115 +205,26 @@ class _Section(io.RawIOBase):
         super().close()
 
 
-def _unlink(path: Path, process: int) -> None:
+def _unlink(path: str, process: int) -> None:
     """Remove a temporary file, but not where this process is only a fork of the one that made it."""
-    if os.getpid() != process:
-        return
-    with contextlib.suppress(OSError):
-        path.unlink()
+    if os.getpid() == process:
+        with contextlib.suppress(OSError):
+            os.unlink(path)  # noqa: PTH108
 
 
-class Spool:
-    """Gathers the fragments of a body as they arrive: in memory, and in a temporary file once they are many.
-
-    Args:
-        folder: where the temporary file is made; None for the system's.
-        memory: bytes that stay in memory.
-        header: makes the bytes that go before the data set in the file, so that the file is a DICOM file.
-    """
-
-    __slots__ = (
-        "__weakref__",
-        "_file",
-        "_finalizer",
-        "_folder",
-        "_header",
-        "_make_header",
-        "_memory",
-        "_memory_limit",
-        "_path",
-        "size",
-    )
-
-    def __init__(self, folder: str | None, memory: int, header: Callable[[], bytes] = bytes) -> None:
-        self._folder = folder
-        self._memory_limit = memory
-        self._make_header = header
-        self._header = b""
-        self._memory = bytearray()
-        self._file: io.FileIO | None = None
-        self._finalizer: weakref.finalize[..., Spool] | None = None
-        self._path = Path()
-        self.size = 0
-
-    def write(self, fragments: list[memoryview]) -> None:
-        """Take these fragments.
-
-        Raises:
-            LDicomDataError: the temporary file cannot be made or written.
-        """
-        length = sum(map(len, fragments))
-        self.size += length
-        if self._file is None and self.size <= self._memory_limit:
-            for fragment in fragments:
-                self._memory += fragment
-            return
-        try:
-            write_gathered(self._file or self._spill(), fragments)
-        except OSError as error:
-            folder = self._folder or tempfile.gettempdir()
-            raise file_error(error, f"cannot spool to {folder}", ErrorCode.WRITE) from error
-
-    def _spill(self) -> io.FileIO:
-        """Move what is in memory to a new file."""
-        descriptor, name = tempfile.mkstemp(prefix="ldicomnet-", suffix=".dcm", dir=self._folder)
-        self._file, self._path = io.FileIO(descriptor, "wb"), Path(name)
-        self._finalizer = weakref.finalize(self, _unlink, self._path, os.getpid())
-        self._header = self._make_header()
-        _write_all(self._file, memoryview(self._header + self._memory))
-        self._memory = bytearray()
-        return self._file
-
-    def finish(self) -> Body:
-        """The body, complete.
-
-        Raises:
-            LDicomDataError: the temporary file could not be written to its end.
-        """
-        if self._file is None:
-            return MemoryBody(self._memory)
-        try:
-            self._file.close()
-        except OSError as error:  # some file systems say only now that they are full
-            self._remove()
-            raise file_error(error, f"cannot spool to {self._path.parent}", ErrorCode.WRITE) from error
-        if self._finalizer is not None:
-            self._finalizer.detach()
-        return FileBody(self._path, len(self._header), self.size, temporary=True)
-
-    def discard(self) -> None:
-        """Give up: nothing stays."""
-        if self._file is not None:
-            with contextlib.suppress(OSError):
-                self._file.close()
-            self._remove()
-
-    def _remove(self) -> None:
-        if self._finalizer is not None:
-            self._finalizer()
-
-
-def write_gathered(file: io.FileIO, pieces: Sequence[bytes | memoryview]) -> None:
-    """All of `pieces`: by one gathering write where the system has it, and then what that left."""
+def write_gathered(descriptor: int, pieces: Sequence[bytes | memoryview]) -> None:
+    """All of `pieces` to a file: by one gathering write where the system has it, and then what that left."""
     written = 0
-    if hasattr(os, "writev") and 0 < len(pieces) <= _IOV_MAX:
-        written = os.writev(file.fileno(), pieces)
+    if _GATHERS and 0 < len(pieces) <= _IOV_MAX:
+        written = os.writev(descriptor, pieces)
+        if written == sum(map(len, pieces)):
+            return
     for piece in pieces:
         if written < len(piece):
-            _write_all(file, memoryview(piece)[written:])
+            _write_all(descriptor, memoryview(piece)[written:])
         written = max(0, written - len(piece))
 
 
-def _write_all(file: io.FileIO, data: memoryview) -> None:
+def _write_all(descriptor: int, data: memoryview) -> None:
     while data:
-        data = data[file.write(data) or 0 :]
+        data = data[os.write(descriptor, data) :]

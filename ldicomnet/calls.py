@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from .body import Spool
 from .errors import LDicomDataError
 from .message import Message
 from .outbox import SendInfo
 from .pdu import AssociateAccept, AssociateReject, AssociateRequest
+from .sinks import Sink
 from .status import ErrorCode
 
 
@@ -38,8 +38,8 @@ class Calls(Protocol):
     def aborted(self, source: int, reason: int) -> None:
         """A-ABORT or A-P-ABORT indication."""
 
-    def spool(self, message: Message) -> Spool:
-        """The sink for a data set that begins."""
+    def sink(self, message: Message) -> Sink | None:
+        """Where a data set that begins goes; None for nowhere."""
         ...
 
     def message_received(self, message: Message) -> None:

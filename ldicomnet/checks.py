@@ -11,7 +11,6 @@ from .errors import LDicomUsageError
 from .status import ErrorCode
 
 _UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*")
-_DIGITS = re.compile(r"[0-9]+(\.[0-9]+)*")
 _T = TypeVar("_T")
 
 
@@ -30,7 +29,14 @@ def is_uid(uid: str) -> bool:
 def is_tolerable_uid(uid: str) -> bool:
     """Whether `uid` is numbers between dots, up to 64 characters: instances in the field have components with leading
     zeros, and a response repeats what the request said."""
-    return len(uid) <= 64 and _DIGITS.fullmatch(uid) is not None
+    return (
+        0 < len(uid) <= 64
+        and uid.isascii()
+        and uid.replace(".", "").isdigit()
+        and ".." not in uid
+        and not uid.startswith(".")
+        and not uid.endswith(".")
+    )
 
 
 def uid(name: str, value: object) -> str:
@@ -81,3 +87,15 @@ def folder(name: str, value: object) -> str:
     if isinstance(value, str | os.PathLike):
         return str(os.fspath(value))
     raise LDicomUsageError(f"{name} is {value!r}: the path of a folder is wanted")
+
+
+def path(value: object) -> str:
+    """The path of a file, as a file can have one."""
+    try:
+        text = os.fspath(value)  # type: ignore[call-overload]
+        if isinstance(text, str) and "\0" not in text:
+            os.fsencode(text)
+            return text
+    except (TypeError, ValueError):
+        pass
+    raise LDicomUsageError(f"path is {value!r}, which no file can have")

@@ -6,21 +6,24 @@ thread, but `sent` and `progress`, which run on the thread that sends.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
 from . import checks
 from .associate import SMALLEST_MAXIMUM_LENGTH, LDicomAssociate
-from .body import Body, Spool
+from .body import Body
 from .calls import Wants
 from .checks import is_tolerable_uid
+from .command_set import from_dataset, to_dataset
 from .dataset import LDicomDS, to_body
 from .engine import Engine
 from .errors import LDicomDataError, LDicomError, LDicomProtocolError, LDicomTransportError, LDicomUsageError
 from .hooks import Hooks
 from .log import log_of
-from .message import Message, Row, build, decode, from_dataset, to_dataset
+from .message import Message, Row, build, decode
+from .negotiation import clamp_window
 from .outbox import SendInfo
 from .part10 import encode_header
 from .pdu import (
@@ -30,9 +33,11 @@ from .pdu import (
     AssociateReject,
     AssociateRequest,
 )
+from .sinks import FileSink, Sink, Spool, StreamSink, SupportsWrite
 from .status import (
     AbortReason,
     AbortSource,
+    Command,
     ErrorCode,
     PduType,
     RejectReason,
@@ -43,6 +48,7 @@ from .status import (
 from .timing import Limits, Timeouts
 from .transport import Transport
 from .upper_layer import Event
+from .workers import Workers, is_background
 
 _PROGRESS_EVERY = 0.05
 """Seconds between two calls of `on_progress_status` for one message, but for the last."""
@@ -60,6 +66,7 @@ class Conversation:
         requestor: whether this side makes the connection.
         wants_bytes: whether `on_send_ext` is called.
         wants_progress: whether `on_progress_status` is called.
+        syncs_files: whether files that `on_begin_data` names are flushed to the disk.
         folder: for temporary files of received data sets; None for the system's.
         finished: called when all is over, to call `on_close`.
         number: the association's number in the log.
@@ -80,6 +87,7 @@ class Conversation:
         *,
         wants_bytes: bool,
         wants_progress: bool,
+        syncs_files: bool,
         folder: str | None,
         finished: Callable[[ErrorCode], None],
         number: int,
@@ -87,6 +95,7 @@ class Conversation:
         self._net = net
         self._limits = limits
         self._folder = folder
+        self._syncs_files = syncs_files
         self._finished = finished
         self._log = log_of("ldicomnet.net", number)
         self._request: LDicomAssociate | None = None
@@ -94,7 +103,10 @@ class Conversation:
         self.command_set = b""
         self._syntaxes: dict[int, str] = {}  # accepted context IDs with their transfer syntaxes
         self._unanswered: dict[int, Message] = {}  # the peer's requests by message ID
+        self._cancelled: set[int] = set()
+        self._workers = Workers(f"ldicomnet-{number}-worker", 1)
         self._wants_data = overrides(net, "on_receive_data")
+        self._names_sinks = overrides(net, "on_begin_data")
         self._changes_responses = overrides(net, "on_before_send_command_set")
         self._progress_at = 0.0
         wants = Wants(
@@ -104,6 +116,7 @@ class Conversation:
             progress=wants_progress,
         )
         self.engine = Engine(self, transport, requestor, timeouts, limits, wants, number)
+        self._send_whole = self.engine.sender.send_message
 
     # --- sending: the association ---------------------------------------------------------------------------------
 
@@ -134,7 +147,14 @@ class Conversation:
             if context.is_accepted
         }
         send_maximum = peer.get_max_length() if peer.is_max_length() else _UNSTATED_MAXIMUM
-        self.engine.establish(frozenset(self._syntaxes), own.get_max_length(), send_maximum)
+        invoked, performed = clamp_window(_window(own), _window(peer))  # as the requestor sees it, PS3.7 D.3.3.3
+        if own is negotiated:
+            invoked, performed = performed, invoked
+        is_agreed = own.is_async_operations() and peer.is_async_operations()
+        self.engine.establish(
+            frozenset(self._syntaxes), own.get_max_length(), send_maximum, invoked if is_agreed else None
+        )
+        self._workers.most = min(performed or self._limits.workers, self._limits.workers)
         self.associate = negotiated
 
     @property
@@ -146,33 +166,39 @@ class Conversation:
 
     def send(self, row: Row, presentation_id: int, values: tuple[Any, ...], dataset: Any, group_length: bool) -> None:
         """Send the message of `row`; see `Services`."""
-        syntax = self._syntax_to_send(presentation_id)
+        syntax = self._syntaxes.get(presentation_id) if isinstance(presentation_id, int) else None
+        if syntax is None:
+            raise self._no_context(presentation_id)
         if dataset is None and row.needs_dataset:
             raise LDicomUsageError(f"dataset is None: a {row.name} carries a data set (PS3.7 Sections 9.3, 10.3)")
-        message = self._build(row, presentation_id, values, dataset is not None)
+        try:
+            message = build(row, presentation_id, values, dataset is not None)
+        except LDicomUsageError as error:
+            message = self._build_cleaned(row, presentation_id, values, dataset is not None, error)
         body = None if dataset is None else to_body(dataset, syntax, group_length)
         if message.is_response and self._changes_responses:
             message = self._changed(message)
         self._transmit(message, body)
 
-    def _build(self, row: Row, presentation_id: int, values: tuple[Any, ...], has_data_set: bool) -> Message:
-        """The message; a response leaves out what its request gave as a UID and is none."""
-        try:
-            return build(row, presentation_id, values, has_data_set)
-        except LDicomUsageError:
-            request = None if row.is_request else self._unanswered.get(values[0])
-            hostile = request.arguments() if request and request.row else ()
-            cleaned = tuple(
-                "" if isinstance(value, str) and value in hostile and not is_tolerable_uid(value) else value
-                for value in values
-            )
-            if cleaned == values:
-                raise
-            return build(row, presentation_id, cleaned, has_data_set)
+    def _build_cleaned(
+        self, row: Row, presentation_id: int, values: tuple[Any, ...], has_data_set: bool, error: LDicomUsageError
+    ) -> Message:
+        """A response without what its request gave as a UID and is none."""
+        request = None if row.is_request else self._unanswered.get(values[0])
+        hostile = request.arguments() if request and request.row else ()
+        cleaned = tuple(
+            "" if isinstance(value, str) and value in hostile and not is_tolerable_uid(value) else value
+            for value in values
+        )
+        if cleaned == values:
+            raise error
+        return build(row, presentation_id, cleaned, has_data_set)
 
     def send_data(self, presentation_id: int, command_set: bytes, dataset: Any, group_length: bool) -> None:
         """Send a message of any kind."""
-        syntax = self._syntax_to_send(presentation_id)
+        syntax = self._syntaxes.get(presentation_id) if isinstance(presentation_id, int) else None
+        if syntax is None:
+            raise self._no_context(presentation_id)
         try:
             message = decode(presentation_id, command_set)
         except LDicomProtocolError as error:
@@ -182,22 +208,28 @@ class Conversation:
 
     def _transmit(self, message: Message, body: Body | None) -> None:
         """Send; the final response to a request answers it, and not the next one, which may have the same ID."""
-        request = self._unanswered.get(message.message_id) if message.is_final else None
-        self.engine.send_message(message, body)
+        if not message.is_final:
+            self._send_whole(message, body)
+            return
+        request = self._unanswered.get(message.message_id)
+        self._send_whole(message, body)
         if request is not None and self._unanswered.get(message.message_id) is request:
             self._unanswered.pop(message.message_id, None)
+            self._cancelled.discard(message.message_id)
 
-    def _syntax_to_send(self, presentation_id: int) -> str:
+    def _no_context(self, presentation_id: int) -> LDicomUsageError:
+        """Why nothing can be sent on this context."""
         checks.number("presentation_id", presentation_id, 0xFF, ErrorCode.PDU_ID)
-        syntax = self._syntaxes.get(presentation_id)
-        if syntax is None:
-            self.engine.check_associated()
-            raise LDicomUsageError(
-                f"presentation_id is {presentation_id!r}: it was not accepted in this association; "
-                f"accepted are {sorted(self._syntaxes)}",
-                ErrorCode.PDU_ID,
-            )
-        return syntax
+        self.engine.sender.check_associated()
+        return LDicomUsageError(
+            f"presentation_id is {presentation_id!r}: it was not accepted in this association; "
+            f"accepted are {sorted(self._syntaxes)}",
+            ErrorCode.PDU_ID,
+        )
+
+    def is_cancelled(self, message_id: int) -> bool:
+        """Whether the peer's request with this message ID need not be worked on any more."""
+        return message_id in self._cancelled or not self.engine.sender.is_open
 
     def _changed(self, message: Message) -> Message:
         """The response after `on_before_send_command_set`."""
@@ -259,6 +291,7 @@ class Conversation:
 
     def ended(self, error: ErrorCode) -> None:
         """`on_close`, here and on the listening object."""
+        self._workers.end()
         self._unanswered.clear()
         self._finished(error)
 
@@ -284,14 +317,33 @@ class Conversation:
 
     # --- told: messages -------------------------------------------------------------------------------------------
 
-    def spool(self, message: Message) -> Spool:
-        """Where the data set of `message` goes: memory, then a DICOM file in the temporary folder."""
+    def sink(self, message: Message) -> Sink | None:
+        """Where the data set of `message` goes: what `on_begin_data` says, else memory, then a temporary file."""
+        if self._names_sinks:
+            try:
+                target = self._net.on_begin_data(message.presentation_id, message)
+                if message.refused is None and target is not None:
+                    return self._named_sink(target, message)
+            except (Exception, SystemExit) as error:
+                self._log_failure("on_begin_data", error)
+                message.refused = Status.PROCESSING_FAILURE
+            if message.refused is not None:
+                self._arrived(message)
+                self._fail(message, message.refused)
+                return None
+        return Spool(self._folder, self._limits.memory_data_set, lambda: self._header(message))
+
+    def _named_sink(self, target: object, message: Message) -> Sink:
+        if isinstance(target, str | os.PathLike):
+            return FileSink(checks.path(target), self._header(message), self._syncs_files)
+        if isinstance(target, SupportsWrite):
+            return StreamSink(target)
+        raise LDicomUsageError(f"on_begin_data gave {target!r}: a path, a binary file object or None is wanted")
+
+    def _header(self, message: Message) -> bytes:
+        """What goes before the data set to make a DICOM file."""
         syntax = self._syntaxes[message.presentation_id]
-        return Spool(
-            self._folder,
-            self._limits.memory_data_set,
-            lambda: encode_header(message.sop_class_uid, message.sop_instance_uid, syntax),
-        )
+        return encode_header(message.sop_class_uid, message.sop_instance_uid, syntax)
 
     def message_received(self, message: Message) -> None:
         """`on_receive_data`, then the message's own hook.
@@ -299,23 +351,35 @@ class Conversation:
         Raises:
             LDicomProtocolError: an element of the command set has a malformed value.
         """
-        row = message.row
-        arguments = message.arguments() if row else []
-        dataset = None
-        if message.body is not None:
-            syntax = self._syntaxes[message.presentation_id]
-            dataset = LDicomDS(message.body, syntax, message.sop_class_uid, message.sop_instance_uid)
+        if message.refused is not None:
+            return
+        row, body, dataset = message.row, message.body, None
+        arguments: tuple[Any, ...] = message.arguments() if row else ()
+        if body is not None:
+            class_place, instance_place = row.uid_places if row else (-1, -1)
+            dataset = LDicomDS(
+                body,
+                self._syntaxes[message.presentation_id],
+                arguments[class_place] if class_place >= 0 else "",
+                arguments[instance_place] if instance_place >= 0 else "",
+            )
             message.body = None  # the data set is the hook's; a request that is not answered keeps none of it
+        if row is None or row.has_dataset:
+            arguments = (*arguments, dataset)
         self._arrived(message)
+        hook = getattr(self._net, row.hook) if row else None
+        if not is_background(hook) or not self._workers.run(lambda: self._deliver(message, hook, arguments, dataset)):
+            self._deliver(message, hook, arguments, dataset)
+
+    def _deliver(
+        self, message: Message, hook: Callable[..., None] | None, arguments: tuple[Any, ...], dataset: LDicomDS | None
+    ) -> None:
+        """Call the hooks of a message; an exception is logged and answered."""
         try:
             if self._wants_data:
                 self._net.on_receive_data(message.presentation_id, to_dataset(message.command_set), dataset)
-            if row is None:
+            if hook is None:
                 self._net.on_receive_unknown(message.presentation_id, to_dataset(message.command_set), dataset)
-                return
-            hook = getattr(self._net, row.hook)
-            if row.has_dataset:
-                hook(message.presentation_id, *arguments, dataset)
             else:
                 hook(message.presentation_id, *arguments)
         except (Exception, SystemExit) as error:
@@ -332,16 +396,16 @@ class Conversation:
         self.command_set = message.command_set
         if message.expects_response:
             self._unanswered[message.message_id] = message
+        elif message.field == Command.C_CANCEL and message.message_id in self._unanswered:
+            self._cancelled.add(message.message_id)
 
     def _fail(self, message: Message, status: Status) -> None:
         """Answer a request that nobody answered; where no answer is possible, abort."""
         row = message.row
-        response = row.response if row else None
-        if row is None or response is None:
+        if row is None or not message.expects_response:
             self._break_off()
         elif message.message_id in self._unanswered:
-            arguments = tuple(message.arguments())
-            self._call(self._net._answer, response, message.presentation_id, row, arguments, status)
+            self._call(self._net._answer, row, message.presentation_id, message.arguments(), status)
 
     # --- hooks that raise -----------------------------------------------------------------------------------------
 
@@ -365,10 +429,14 @@ class Conversation:
 
     def _break_off(self) -> None:
         try:
-            self.engine.send_abort(Abort(AbortSource.PROVIDER, AbortReason.UNKNOWN))
+            self.engine.sender.send_abort(Abort(AbortSource.PROVIDER, AbortReason.UNKNOWN))
         except LDicomError as error:
             self._log.info("closed after a failed hook: %s", error)
             self.engine.close_forced()
+
+
+def _window(associate: LDicomAssociate) -> tuple[int, int]:
+    return associate.get_invoked_operations(), associate.get_performed_operations()
 
 
 def overrides(net: Hooks, name: str) -> bool:

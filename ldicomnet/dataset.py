@@ -5,14 +5,10 @@ pydicom is imported inside the functions that need it, so that moving data sets 
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import errno
 import os
 import struct
-import sys
 import threading
-import uuid
 import zlib
 from array import array
 from io import BytesIO
@@ -20,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from . import checks
-from .body import Body, FileBody, MemoryBody, file_error, write_gathered
-from .checks import is_tolerable_uid
+from .body import READ_FLAGS, Body, FileBody, MemoryBody, file_error
+from .command_set import COMMAND_FIELD, DATA_SET_TYPE, encode_elements, from_dataset, to_dataset
 from .errors import LDicomDataError, LDicomUsageError
-from .message import BY_FIELD, COMMAND_FIELD, DATA_SET_TYPE, Row, encode_elements, from_dataset, to_dataset
+from .message import BY_FIELD, Row, file_name
 from .part10 import (
     DEFLATED,
     EXPLICIT_BIG,
@@ -33,6 +29,7 @@ from .part10 import (
     decode_header,
     encode_header,
 )
+from .part_file import write_file
 from .status import Command, ErrorCode
 
 if TYPE_CHECKING:
@@ -76,12 +73,13 @@ class LDicomDS:
         Raises:
             LDicomDataError: the file cannot be read, or is not a DICOM file.
         """
-        path = _path(path)
+        name = checks.path(path)
         try:
-            meta = _read_meta(path)
+            meta, size = _read_meta(name)
         except OSError as error:
-            raise file_error(error, f"cannot open {path}", ErrorCode.OPEN) from error
-        return cls(FileBody(path, meta.offset), meta.transfer_syntax, meta.sop_class_uid, meta.sop_instance_uid)
+            raise file_error(error, f"cannot open {name}", ErrorCode.OPEN) from error
+        body = FileBody(name, meta.offset, size - meta.offset)
+        return cls(body, meta.transfer_syntax, meta.sop_class_uid, meta.sop_instance_uid)
 
     @classmethod
     def from_dataset(
@@ -112,6 +110,21 @@ class LDicomDS:
         )
         return encoded
 
+    @classmethod
+    def from_bytes(
+        cls, data: bytes, transfer_syntax: str, sop_class_uid: str = "", sop_instance_uid: str = ""
+    ) -> Self:
+        """A data set that is encoded already, such as one kept in a database.
+
+        Args:
+            data: the encoded data set, without preamble and file meta information; it is not looked at.
+            transfer_syntax: UID of its encoding.
+            sop_class_uid, sop_instance_uid: what it is an instance of; "" leaves them to be read from it.
+        """
+        if not isinstance(data, bytes | bytearray):
+            raise LDicomUsageError(f"data is {type(data).__name__}: bytes are wanted")
+        return cls(MemoryBody(data), transfer_syntax, sop_class_uid, sop_instance_uid)
+
     # --- what it is -----------------------------------------------------------------------------------------------
 
     @property
@@ -131,10 +144,7 @@ class LDicomDS:
         Raises:
             LDicomDataError: the UID is none, so that a peer could name any file.
         """
-        uid = self.sop_instance_uid
-        if not is_tolerable_uid(uid):
-            raise LDicomDataError(ErrorCode.PARAMETER, f"{uid[:80]!r} is not a SOP instance UID and names no file")
-        return f"{uid}.dcm"
+        return file_name(self.sop_instance_uid)
 
     @property
     def size(self) -> int:
@@ -193,12 +203,8 @@ class LDicomDS:
         Raises:
             LDicomDataError: it cannot be written; nothing is left behind.
         """
-        path = _path(path)
         header = encode_header(self.sop_class_uid, self.sop_instance_uid, self.transfer_syntax)
-        try:
-            _write_atomically(path, header, self._body, durable)
-        except OSError as error:
-            raise file_error(error, f"cannot write {path}", ErrorCode.WRITE) from error
+        write_file(checks.path(path), header, self._body.chunks(1), durable)
 
     # --- command sets ---------------------------------------------------------------------------------------------
 
@@ -247,11 +253,11 @@ def to_body(dataset: LDicomDS | Dataset | str | os.PathLike[str], transfer_synta
         LDicomDataError: a file cannot be read, or a data set not be encoded.
         LDicomUsageError: the transfer syntax of the data set was not negotiated and cannot be had without loss.
     """
-    if isinstance(dataset, (str, os.PathLike)):
+    if not isinstance(dataset, LDicomDS) and isinstance(dataset, str | os.PathLike):
         dataset = LDicomDS.load(dataset)
     if isinstance(dataset, LDicomDS):
         if dataset.transfer_syntax == transfer_syntax:
-            return _padded(dataset.body) if transfer_syntax == DEFLATED else dataset.body
+            return _padded(dataset.body) if transfer_syntax == DEFLATED else dataset._body
         if not {dataset.transfer_syntax, transfer_syntax} <= CONVERTIBLE:
             raise _not_convertible(dataset.transfer_syntax, transfer_syntax)
         dataset = dataset.dataset
@@ -376,33 +382,37 @@ def _inflate(data: bytes) -> bytes:
 # --- files -------------------------------------------------------------------------------------------------------
 
 
-def _read_meta(path: Path) -> FileMeta:
-    with path.open("rb") as file:
-        data = file.read(_FIRST_READ)
+def _read_meta(path: str) -> tuple[FileMeta, int]:
+    """The file meta information of a file, and the file's size."""
+    descriptor = os.open(path, READ_FLAGS)
+    try:
+        size = os.fstat(descriptor).st_size
+        data = os.read(descriptor, _FIRST_READ)
         while True:
             try:
                 meta = decode_header(data)
                 break
             except LDicomDataError as error:
-                more = file.read(len(data)) if error.code == ErrorCode.END and len(data) < _LARGEST_META else b""
+                is_cut = error.code == ErrorCode.END and len(data) < _LARGEST_META
+                more = os.read(descriptor, len(data)) if is_cut else b""
                 if not more and error.code == ErrorCode.FORMAT:
-                    return _guess_meta(path)
+                    return _guess_meta(path), size
                 if not more:
                     raise LDicomDataError(error.code, f"{path}: {error}") from error
                 data += more
-    if not meta.transfer_syntax:
-        return _guess_meta(path)
-    return meta
+    finally:
+        os.close(descriptor)
+    return meta if meta.transfer_syntax else _guess_meta(path), size
 
 
-def _guess_meta(path: Path) -> FileMeta:
+def _guess_meta(path: str) -> FileMeta:
     """For a file without file meta information, or without transfer syntax in it: what pydicom makes of it."""
     from pydicom import dcmread
     from pydicom.filereader import read_preamble
 
     try:
         dataset = dcmread(path, force=True, specific_tags=["SOPClassUID", "SOPInstanceUID"], stop_before_pixels=True)
-        with path.open("rb") as file:
+        with Path(path).open("rb") as file:
             has_preamble = read_preamble(file, force=True) is not None
         syntax = _own_syntax(dataset)
         uids = str(dataset.get("SOPClassUID", "")), str(dataset.get("SOPInstanceUID", ""))
@@ -411,49 +421,3 @@ def _guess_meta(path: Path) -> FileMeta:
     if syntax is None or not all(uids) or dataset.file_meta:
         raise LDicomDataError(ErrorCode.FORMAT, f"{path} is not a DICOM file (PS3.10 Section 7.1)")
     return FileMeta(*uids, syntax, 132 if has_preamble else 0)
-
-
-def _path(path: str | os.PathLike[str]) -> Path:
-    """A path that a file can have."""
-    try:
-        os.fsencode(path)
-        if "\0" not in os.fspath(path):
-            return Path(path)
-    except (TypeError, ValueError):
-        pass
-    raise LDicomUsageError(f"path is {path!r}, which no file can have")
-
-
-def _write_atomically(path: Path, header: bytes, body: Body, durable: bool) -> None:
-    """Temporary file in the same folder, flush, rename, flush of the folder: in this order."""
-    temporary = path.parent / f".{uuid.uuid4().hex}.part"
-    try:
-        with temporary.open("xb", buffering=0) as target:
-            pieces: list[bytes | memoryview] = [header]
-            for chunk in body.chunks(1):
-                write_gathered(target, [*pieces, chunk])
-                pieces = []
-            write_gathered(target, pieces)
-            if durable:
-                os.fsync(target.fileno())
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
-    if durable:
-        _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Flush a folder's entries; Windows has no way to."""
-    if sys.platform == "win32":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that has no folders to flush
-            raise
-    finally:
-        os.close(descriptor)

@@ -1,14 +1,14 @@
 """The deadlines of one connection: which comes first, and what it was for. Knows the clock, and no connection.
 
-Set by the reader and by whoever sends; `left`, `is_late` and `due` are the reader's.
+Set by the reader and by whoever sends; `left`, `is_late`, `due` and `quiet_until` are the reader's.
 """
 
 from __future__ import annotations
 
 from enum import Enum
-from threading import Lock
 from time import monotonic
 
+from .operations import Operations
 from .timing import NEVER, Timeouts, deadline
 
 _FLOOR = 1 << 10
@@ -28,15 +28,21 @@ class Wait(Enum):
 
 
 class Deadlines:
-    """Deadlines by what is waited for; those of responses by message ID."""
+    """Deadlines by what is waited for; those of responses are in `operations`.
 
-    def __init__(self, timeouts: Timeouts) -> None:
+    Attributes:
+        quiet_until: until then a read that waits for `wait` seconds misses no deadline.
+        wait: how long a read may wait, in seconds, as it was last worked out.
+    """
+
+    def __init__(self, timeouts: Timeouts, operations: Operations) -> None:
         self._timeouts = timeouts
-        self._lock = Lock()
-        self._awaited: dict[int, float] = {}
+        self._operations = operations
         self.artim = NEVER
         self.answer = NEVER
         self.rest = NEVER
+        self.quiet_until = -NEVER
+        self.wait: float | None = None
         self._late_since = NEVER
         self._payload = 0
 
@@ -44,14 +50,14 @@ class Deadlines:
         """ARTIM, anew: the close of the connection is awaited, and nothing else any more."""
         self.artim = deadline(self._timeouts.artim)
         self.answer = self.rest = NEVER
-        with self._lock:
-            self._awaited.clear()
+        self._operations.clear()
 
     def begin_rest(self, payload: int) -> None:
         """A PDU or message has begun; `payload` is what `goes_on` compares with. Nothing new if that runs already."""
         if self.rest == NEVER:
             self.rest = deadline(self._timeouts.pdu)
             self._payload = payload
+            self.quiet_until = -NEVER if self.wait is None else min(self.quiet_until, self.rest - self.wait)
 
     def goes_on(self, payload: int) -> bool:
         """Whether so much of it has come since that it may go on; then it gets its time anew."""
@@ -61,46 +67,23 @@ class Deadlines:
         self.begin_rest(payload)
         return True
 
-    def await_response(self, message_id: int) -> None:
-        """A request is about to be sent; its time begins when it is sent."""
-        with self._lock:
-            self._awaited[message_id] = NEVER
-
-    def sent(self, message_id: int) -> None:
-        """The request is sent; a response may even have come already."""
-        with self._lock:
-            if self._awaited.pop(message_id, None) is not None:
-                self._awaited[message_id] = deadline(self._timeouts.dimse)
-
-    def forget(self, message_id: int) -> None:
-        """The final response has come, or the request could not be sent."""
-        with self._lock:
-            self._awaited.pop(message_id, None)
-
-    def renew(self) -> None:
-        """The peer is at work for us: all responses get their time anew."""
-        if not self._awaited:
-            return
-        with self._lock:
-            until = deadline(self._timeouts.dimse)
-            self._awaited = {message_id: max(until, old) for message_id, old in self._awaited.items()}
-
-    def first_response(self) -> tuple[int, float]:
-        """Message ID and deadline of the response that is due first."""
-        if not self._awaited:
-            return 0, NEVER
-        with self._lock:
-            return min(self._awaited.items(), key=lambda item: item[1], default=(0, NEVER))
-
-    def left(self) -> float | None:
+    def left(self, is_idle: bool = False) -> float | None:
         """Seconds that the reader may sleep: until the first deadline, and never so long that one which another thread
-        starts meanwhile could be missed. So nothing needs to wake the reader. Negative when a deadline has passed."""
-        due = min(self.artim, self.answer, self.rest, self.first_response()[1])
+        starts meanwhile could be missed. So nothing needs to wake the reader. Negative when a deadline has passed.
+
+        Until `quiet_until` it need not be asked again: another thread's deadline comes after the shortest of the times
+        that threads start, and half of that is how long a read then waits. With `is_idle` it is the whole of it.
+        """
+        now = monotonic()
+        due = min(self.artim, self.answer, self.rest, self._operations.first()[1])
         longest = self._timeouts.idle_wait()
-        if due == NEVER:
-            return longest
-        left = due - monotonic()
-        return left if longest is None else min(left, longest)
+        if longest is None:
+            longest = NEVER
+        most = longest if is_idle else longest / 2
+        left = min(due - now, most)
+        self.wait = None if left == NEVER else left
+        self.quiet_until = min(due, now + longest) - left if left < NEVER else NEVER
+        return self.wait
 
     def is_late(self, left: float | None) -> bool:
         """Whether a deadline has passed and stays so although bytes come; `left` is what `left` just said.
@@ -122,7 +105,7 @@ class Deadlines:
             (Wait.CLOSE, self.artim),
             (Wait.ANSWER, self.answer),
             (Wait.REST, self.rest),
-            (Wait.RESPONSE, self.first_response()[1]),
+            (Wait.RESPONSE, self._operations.first()[1]),
         ):
             if when <= now:
                 return what

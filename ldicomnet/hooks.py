@@ -5,13 +5,16 @@ The hooks of the 23 messages are in `services`. Knows no engine: what a default 
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from .associate import LDicomAssociate
 from .dataset import LDicomDS
+from .message import Message
 from .outbox import SendInfo
 from .services import Services
+from .sinks import SupportsWrite
 from .status import (
     AbortReason,
     AbortSource,
@@ -111,6 +114,23 @@ class Hooks(Services):
 
         Runs on the thread that sends; costs nothing unless overridden.
         """
+
+    def on_begin_data(
+        self, presentation_id: int, message: Message
+    ) -> str | os.PathLike[str] | SupportsWrite | None:
+        """A command set has arrived, and its data set has not: say where that goes.
+
+        A path: the data set streams into that file, as a DICOM file, which appears complete or not at all (on the
+        disk, with `sync_files`); an empty data set makes no file. A binary file object: it is handed the encoded data
+        set, stays open, and is yours. None: memory, and beyond `Limits.memory_data_set` a file in the temporary
+        folder. `message.refuse(status)` answers at once and lets the data set pass by unread. The message's own hook
+        is called once all has arrived, with an `LDicomDS` of the file. Where the data set cannot be kept (a full
+        disk), the request is answered with A700H, and no part of it stays.
+
+        `message` has `name`, `sop_class_uid`, `sop_instance_uid`, `file_name` and `message_id`. Costs nothing unless
+        overridden.
+        """
+        return None
 
     def on_receive_data(self, presentation_id: int, command_set: Dataset, dataset: LDicomDS | None) -> None:
         """A DIMSE message has arrived, before its own hook. Costs nothing unless overridden."""

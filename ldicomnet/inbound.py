@@ -9,15 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from .body import Spool
 from .errors import LDicomDataError, LDicomProtocolError
 from .message import Message, decode
+from .sinks import Sink
 from .status import AbortReason, ErrorCode, PduType
 from .timing import Limits
 from .wire import DATA_HEADER, PDU_HEADER, PDV_HEADER
 
 _IDLE_BUFFER = 64 << 10
 _BUSY_BUFFER = 1 << 20
+_HEADER = 6
+"""Bytes of a P-DATA-TF with one fragment that are not fragment but count for its length."""
+_DATA = int(PduType.DATA_TRANSFER)
 _FIXED_LENGTHS = {3: 4, 5: 4, 6: 4, 7: 4}
 """Lengths of the PDUs that have no items, by type."""
 
@@ -26,7 +29,7 @@ class Events(Protocol):
     """Who is told; the engine is one."""
 
     def data_pdu(self) -> bool:
-        """A P-DATA-TF begins. False: it is to be passed over."""
+        """P-DATA-TF begin: one, or several that came together. False: it is to be passed over."""
         ...
 
     def control_pdu(self, pdu_type: int, content: bytes) -> None:
@@ -37,12 +40,12 @@ class Events(Protocol):
         """A PDU that PS3.8 does not know or allow; the rest of it is passed over."""
         ...
 
-    def spool(self, message: Message) -> Spool:
-        """The sink for the data set of this message."""
+    def sink(self, message: Message) -> Sink | None:
+        """Where the data set of this message goes; None for nowhere."""
         ...
 
     def message(self, message: Message) -> None:
-        """A whole message, with its body."""
+        """A whole message, with its body where that had a sink."""
         ...
 
     def message_lost(self, message: Message, error: LDicomDataError) -> None:
@@ -68,6 +71,7 @@ class Inbound:
         self.payload = 0
         self._contexts: frozenset[int] = frozenset()
         self._maximum = 0
+        self._most_command = limits.command_set + _HEADER
         self._buffer = bytearray(_IDLE_BUFFER)
         self._view = memoryview(self._buffer)
         self._low = self._high = 0
@@ -80,7 +84,8 @@ class Inbound:
         self._command = bytearray()
         self._context = 0  # the context of the message that has begun, 0 between messages
         self._message: Message | None = None  # the message whose data set is arriving
-        self._spool: Spool | None = None
+        self._last: Message | None = None  # the message decoded last: the answers to a C-FIND come alike
+        self._sink: Sink | None = None
         self._lost: LDicomDataError | None = None
         self._gathered: list[memoryview] = []
 
@@ -90,9 +95,9 @@ class Inbound:
         self._maximum = maximum + self._limits.pdu_tolerance if maximum else 0
 
     @property
-    def is_inside_pdu(self) -> bool:
-        """Whether the bytes so far break off within a PDU."""
-        return self._high > self._low or bool(self._pdu_left or self._skip)
+    def is_unfinished(self) -> bool:
+        """Whether the bytes so far break off within a PDU or message."""
+        return self._high > self._low or self._context != 0 or self._pdu_left != 0 or self._skip != 0
 
     @property
     def is_inside_message(self) -> bool:
@@ -102,12 +107,15 @@ class Inbound:
     @property
     def bytes_of_message(self) -> int:
         """Bytes of the arriving data set so far."""
-        return self._spool.size if self._spool else 0
+        return self._sink.size if self._sink else 0
 
     # --- the buffer -----------------------------------------------------------------------------------------------
 
     def room(self) -> memoryview:
         """Where the next bytes go; the buffer grows with what arrived, never with what was announced."""
+        if self._low == self._high and not self._crowded:
+            self._low = self._high = 0
+            return self._view
         kept = self._high - self._low
         if self._crowded and not kept and len(self._buffer) < _BUSY_BUFFER:
             self._replace(_BUSY_BUFFER)
@@ -136,27 +144,33 @@ class Inbound:
         self._high += count
         self._crowded = self._high == len(self._buffer)
         try:
-            while not self.stopped and self._step():
+            while not self.stopped and (self._low < self._high or self._pdu_left) and self._step():
                 pass
         finally:
-            self._flush()
+            if self._gathered:
+                self._flush()
 
-    def discard(self) -> None:
-        """The connection is over: an unfinished data set goes."""
-        self._drop_spool()
+    def end(self) -> None:
+        """The connection is over: an unfinished data set goes, and so does the buffer."""
+        self._discard()
+        self._view, self._buffer = memoryview(b""), bytearray()
+        self._low = self._high = 0
+
+    def _discard(self) -> None:
+        self._drop_sink()
         self._gathered = []
 
     # --- PDUs -----------------------------------------------------------------------------------------------------
 
     def _step(self) -> bool:
         """Consume the next piece; False when more bytes are needed."""
-        if self._skip:
-            return self._pass_over()
         if self._value_left:
             return self._fragment()
         if self._pdu_left:
             return self._value_header()
-        return self._data_pdus() or self._pdu_header()
+        if self._skip:
+            return self._pass_over()
+        return self._plain_pdus() or self._pdu_header()
 
     def _pass_over(self) -> bool:
         count = min(self._skip, self._high - self._low)
@@ -164,33 +178,48 @@ class Inbound:
         self._low += count
         return count > 0
 
-    def _data_pdus(self) -> bool:
-        """The fast path: whole P-DATA-TF with one fragment each, in the middle of a data set; False for none."""
-        low, high, spool = self._low, self._high, self._spool
-        if spool is None or self.raw is not None:
+    def _plain_pdus(self) -> bool:
+        """The fast path: whole P-DATA-TF of one whole fragment each, as nearly all are; False where none comes next.
+
+        What is not plain, or not right, is left to the steps below, which look closer.
+        """
+        if self.raw is not None:
             return False
-        buffer, view, gathered = self._buffer, self._view, self._gathered
-        start, context, maximum = low, self._context, self._maximum
+        low = start = self._low
+        high, buffer, view, maximum = self._high, self._buffer, self._view, self._maximum
+        asked = False
         while high - low >= 12:
-            pdu_type, _, length, value_length, value_context, control = DATA_HEADER.unpack_from(buffer, low)
+            pdu_type, _, length, value_length, context, control = DATA_HEADER.unpack_from(buffer, low)
             end = low + 6 + length
-            if (
-                pdu_type != PduType.DATA_TRANSFER
-                or end > high
-                or value_length + 4 != length
-                or value_context != context
-                or control & 3
-                or value_length < 2
-                or length > maximum > 0
-            ):
+            if pdu_type != _DATA or end > high or value_length + 4 != length or length < 6 or length > maximum > 0:
                 break
-            if not self._events.data_pdu():
-                self._low += 6
-                self._skip = length
-                return True
-            gathered.append(view[low + 12 : end])
-            low = self._low = end
-        self.payload += low - start
+            is_command = control & 1
+            if is_command:
+                if control & 2 == 0 or self._context or context not in self._contexts or length > self._most_command:
+                    break
+            elif self._message is None or context != self._context:
+                break
+            if not asked:
+                asked = self._events.data_pdu()
+                if not asked:
+                    self._low += 6
+                    self._skip = length
+                    return True
+            self._low = end
+            self.payload += length - 6
+            if is_command:
+                self._context = context
+                self._end_of_command(view[low + 12 : end].tobytes())
+                asked = False
+            else:
+                if self._sink is not None:
+                    self._gathered.append(view[low + 12 : end])
+                if control & 2:
+                    self._end_of_data()
+                    asked = False
+            low = end
+            if self.stopped:
+                break
         return low > start
 
     def _pdu_header(self) -> bool:
@@ -303,7 +332,7 @@ class Inbound:
         self._value_left -= count
         self._pdu_left -= count
         if not self._is_command:
-            if self._spool is not None:
+            if self._sink is not None:
                 self._gathered.append(piece)
         elif len(self._command) + count > self._limits.command_set:
             self._value_left = 0
@@ -319,35 +348,43 @@ class Inbound:
         if not self._is_last:
             return
         if self._is_command:
-            self._end_of_command()
+            command, self._command = self._command, bytearray()
+            self._end_of_command(bytes(command))
         else:
-            self._flush()
-            self._end_of_message()
+            self._end_of_data()
 
-    def _end_of_command(self) -> None:
-        command, self._command = bytes(self._command), bytearray()
-        try:
-            message = decode(self._context, command)
-        except LDicomProtocolError as error:
-            self._fail(error)
-            return
+    def _end_of_command(self, command: bytes) -> None:
+        last = self._last
+        if last is not None and last.command_set == command and last.presentation_id == self._context:
+            message = last.again()
+        else:
+            try:
+                self._last = message = decode(self._context, command)
+            except LDicomProtocolError as error:
+                self._fail(error)
+                return
         self._message = message
         if message.has_data_set:
-            self._spool = self._events.spool(message)
+            self._sink = self._events.sink(message)
         else:
             self._end_of_message()
 
+    def _end_of_data(self) -> None:
+        if self._gathered:
+            self._flush()
+        self._end_of_message()
+
     def _end_of_message(self) -> None:
-        message, spool, lost = self._message, self._spool, self._lost
-        self._message = self._spool = self._lost = None
+        message, sink, lost = self._message, self._sink, self._lost
+        self._message = self._sink = self._lost = None
         self._context = 0
         assert message is not None
         if lost is not None:
             self._events.message_lost(message, lost)
             return
         try:
-            if spool is not None:
-                message.body = spool.finish()
+            if sink is not None:
+                message.body = sink.finish()
         except LDicomDataError as error:
             self._events.message_lost(message, error)
         else:
@@ -356,21 +393,21 @@ class Inbound:
     def _flush(self) -> None:
         """What was gathered goes to the sink; if that fails the rest of the data set passes by unkept."""
         gathered, self._gathered = self._gathered, []
-        if not gathered or self._spool is None:
+        sink, most = self._sink, self._limits.data_set
+        if sink is None:
             return
         try:
-            self._spool.write(gathered)
-            most = self._limits.data_set
-            if most is not None and self._spool.size > most:
+            sink.write(gathered)
+            if most is not None and sink.size > most:
                 raise LDicomDataError(ErrorCode.MEMORY, f"a data set of more than {most} bytes")
         except LDicomDataError as error:
             self._lost = error
-            self._drop_spool()
+            self._drop_sink()
 
-    def _drop_spool(self) -> None:
-        if self._spool is not None:
-            self._spool.discard()
-            self._spool = None
+    def _drop_sink(self) -> None:
+        if self._sink is not None:
+            self._sink.discard()
+            self._sink = None
 
     # --- errors ---------------------------------------------------------------------------------------------------
 
@@ -380,6 +417,6 @@ class Inbound:
     def _fail(self, error: LDicomProtocolError) -> None:
         """Pass over the rest of the PDU, forget the message, tell."""
         self._skip, self._pdu_left, self._value_left = self._pdu_left, 0, 0
-        self.discard()
+        self._discard()
         self._message, self._context, self._command = None, 0, bytearray()
         self._events.invalid(error)

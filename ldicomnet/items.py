@@ -7,6 +7,7 @@ ones are kept as they are.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import ClassVar, Protocol, Self
 
 from .errors import LDicomProtocolError
@@ -40,6 +41,12 @@ def decode_text(data: bytes) -> str:
     return data.decode("latin-1").rstrip("\0 ")
 
 
+@lru_cache(512)
+def _uid_item(item_type: int, uid: str) -> bytes:
+    """The same few SOP classes and transfer syntaxes are in one association after the other."""
+    return item(item_type, encode_text(uid))
+
+
 # --- presentation contexts ---------------------------------------------------------------------------------------
 
 
@@ -54,11 +61,10 @@ class ProposedContext:
     reserved: bytes = field(default=bytes(3), repr=False, compare=False)
 
     def encode(self) -> bytes:
-        abstract = item(ABSTRACT_SYNTAX, encode_text(self.abstract_syntax))
-        transfers = b"".join(item(TRANSFER_SYNTAX, encode_text(uid)) for uid in self.transfer_syntaxes)
-        others = b"".join(other.encode() for other in self.others)
-        head = bytes((self.presentation_id,)) + self.reserved
-        return item(PRESENTATION_CONTEXT_RQ, head + abstract + transfers + others)
+        parts = [bytes((self.presentation_id,)), self.reserved, _uid_item(ABSTRACT_SYNTAX, self.abstract_syntax)]
+        parts += [_uid_item(TRANSFER_SYNTAX, uid) for uid in self.transfer_syntaxes]
+        parts += [other.encode() for other in self.others]
+        return item(PRESENTATION_CONTEXT_RQ, b"".join(parts))
 
     @classmethod
     def decode(cls, content: bytes) -> Self:
@@ -87,8 +93,8 @@ class AnsweredContext:
     reserved: bytes = field(default=bytes(2), repr=False, compare=False)
 
     def encode(self) -> bytes:
-        syntax = b"" if self.transfer_syntax is None else item(TRANSFER_SYNTAX, encode_text(self.transfer_syntax))
-        others = b"".join(other.encode() for other in self.others)
+        syntax = b"" if self.transfer_syntax is None else _uid_item(TRANSFER_SYNTAX, self.transfer_syntax)
+        others = b"".join([other.encode() for other in self.others])
         head = bytes((self.presentation_id, self.reserved[0], self.result, self.reserved[1]))
         return item(PRESENTATION_CONTEXT_AC, head + syntax + others)
 

@@ -25,32 +25,26 @@ SMALLEST_BACKLOG = 1024
 """A full backlog loses connections, and a large one costs nothing."""
 _PAUSE = 0.1
 """Seconds to let connections end when the process has no descriptors left."""
+_REUSE_PORT: int = getattr(socket, "SO_REUSEPORT", 0)
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 _log = logging.getLogger("ldicomnet.listener")
 
 
 class Listener:
-    """Listens on one address; `arrived` is called on the accept thread for each request, which then waits in `take`.
+    """Accepts from a listening socket; `arrived` is called on the accept thread for each request, which then waits in
+    `take`.
 
     Raises:
-        LDicomTransportError: the address cannot be had.
+        LDicomTransportError: it cannot be watched.
     """
 
-    def __init__(
-        self,
-        address: Address,
-        backlog: int,
-        ip_type: IpType,
-        options: SocketOptions,
-        limits: Limits,
-        arrived: Callable[[], None],
-    ) -> None:
+    def __init__(self, sock: socket.socket, limits: Limits, arrived: Callable[[], None]) -> None:
         self._limits = limits
         self._arrived = arrived
         self._waiting: deque[socket.socket] = deque()
         self._closed = False
-        self._socket = _bind(address, max(backlog, SMALLEST_BACKLOG), ip_type, options)
+        self._socket = sock
         try:
             self._wake_reader, self._wake_writer = socket.socketpair()
             self._selector = selectors.DefaultSelector()
@@ -101,27 +95,26 @@ class Listener:
         try:
             while not self._closed:
                 self._selector.select()
-                while not self._closed and self._accept():
-                    pass
+                if not self._closed:
+                    self._accept()
         finally:
             self._dispose()
 
-    def _accept(self) -> bool:
-        """Accept one connection; False when none is there."""
+    def _accept(self) -> None:
+        """Accept one connection, unless another process with the same socket was faster."""
         try:
             sock, _address = self._socket.accept()
         except BlockingIOError:
-            return False
+            return
         except OSError as error:
             self._refused(error)
-            return False
+            return
         if len(self._waiting) >= self._limits.waiting_requests:
             _log.warning("%d connection requests are waiting to be accepted; one more is closed", len(self._waiting))
             sock.close()
-            return True
+            return
         self._waiting.append(sock)
         self._arrived()
-        return True
 
     def _refused(self, error: OSError) -> None:
         """One connection failed (its peer is gone), or the process has nothing left: then wait a little."""
@@ -142,8 +135,15 @@ class Listener:
                 self._waiting.popleft().close()
 
 
-def _bind(address: Address, backlog: int, ip_type: IpType, options: SocketOptions) -> socket.socket:
+def bind(address: Address, backlog: int, ip_type: IpType, options: SocketOptions) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        LDicomTransportError: the address cannot be had.
+    """
     host, port = address
+    if options.reuse_port and not _REUSE_PORT:
+        raise LDicomUsageError("reuse_port: this system cannot share a port", ErrorCode.NET_OPERATION_NOT_SUPPORTED)
     doing = f"listen on {host or 'all addresses'} port {port}"
     both = ip_type == IpType.IPV4_OR_IPV6
     try:
@@ -154,12 +154,14 @@ def _bind(address: Address, backlog: int, ip_type: IpType, options: SocketOption
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
             else:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if options.reuse_port:
+                sock.setsockopt(socket.SOL_SOCKET, _REUSE_PORT, 1)
             if found[0] == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(not both))
             if options.receive_buffer_size > 0:  # must be set before a connection exists
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, options.receive_buffer_size)
             sock.bind(found[1])
-            sock.listen(backlog)
+            sock.listen(max(backlog, SMALLEST_BACKLOG))
             sock.setblocking(False)
         except BaseException:
             sock.close()
@@ -169,6 +171,23 @@ def _bind(address: Address, backlog: int, ip_type: IpType, options: SocketOption
             raise translate(error, doing) from error
         raise LDicomTransportError(ErrorCode.NET_ARGUMENT_INCORRECT, f"{doing}: {error}") from error
     return sock
+
+
+def adopt(sock: socket.socket) -> None:
+    """Make a listening socket that somebody else made fit to accept from.
+
+    Raises:
+        LDicomUsageError: it is not a listening TCP socket.
+    """
+    try:
+        is_fit = sock.type == socket.SOCK_STREAM and sock.family in (socket.AF_INET, socket.AF_INET6)
+        if is_fit and hasattr(socket, "SO_ACCEPTCONN"):
+            is_fit = bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+        sock.setblocking(False)
+    except (AttributeError, OSError) as error:
+        raise LDicomUsageError(f"sock is {sock!r}: a listening TCP socket is wanted ({error})") from None
+    if not is_fit:
+        raise LDicomUsageError(f"sock is {sock!r}: a listening TCP socket is wanted")
 
 
 def _resolve(host: str, port: int, ip_type: IpType) -> tuple[socket.AddressFamily, tuple[object, ...]]:

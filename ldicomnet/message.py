@@ -1,53 +1,45 @@
 """DIMSE messages, PS3.7: one table of 23 rows says what is on the wire and what the methods and hooks take.
 
-The codec of command sets is our own, because group 0000 is on the hot path; pydicom is imported only where a command
-set is asked for as a `pydicom.Dataset`. Knows no PDU and no connection.
+Knows no PDU and no connection.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from io import BytesIO
-from struct import Struct
-from typing import TYPE_CHECKING, Any
+from operator import itemgetter
+from struct import error as StructError
+from typing import Any
 
 from . import checks
 from .body import Body
-from .errors import LDicomProtocolError, LDicomUsageError
-from .status import AbortReason, Command, Priority, Status
+from .command_set import (
+    AFFECTED_CLASS,
+    AFFECTED_INSTANCE,
+    COMMAND_FIELD,
+    DATA_SET_TYPE,
+    ENCODERS,
+    MESSAGE_ID,
+    NUMBER,
+    REQUESTED_CLASS,
+    REQUESTED_INSTANCE,
+    RESPONDED_ID,
+    STATUS,
+    US,
+    VR,
+    Decoder,
+    Encoder,
+    decode_elements,
+    decoder,
+    named_status,
+    read_text,
+    required,
+    with_group_length,
+)
+from .errors import LDicomDataError, LDicomProtocolError, LDicomUsageError
+from .status import Command, ErrorCode, Status
 
-if TYPE_CHECKING:
-    from pydicom import Dataset
-
-# --- elements, PS3.7 Table E.1-1 (element of group 0000, value representation, keyword) ---------------------------
-
-ELEMENTS = """
-0002 UI AffectedSOPClassUID
-0003 UI RequestedSOPClassUID
-0100 US CommandField
-0110 US MessageID
-0120 US MessageIDBeingRespondedTo
-0600 AE MoveDestination
-0700 US Priority
-0800 US CommandDataSetType
-0900 US Status
-0901 AT OffendingElement
-0902 LO ErrorComment
-0903 US ErrorID
-1000 UI AffectedSOPInstanceUID
-1001 UI RequestedSOPInstanceUID
-1002 US EventTypeID
-1005 AT AttributeIdentifierList
-1008 US ActionTypeID
-1020 US NumberOfRemainingSuboperations
-1021 US NumberOfCompletedSuboperations
-1022 US NumberOfFailedSuboperations
-1023 US NumberOfWarningSuboperations
-1030 AE MoveOriginatorApplicationEntityTitle
-1031 US MoveOriginatorMessageID
-"""
+_RESPONSE, _CANCEL, _ABSENT = int(Command.RESPONSE), int(Command.C_CANCEL), int(Command.ABSENT)
 
 # --- messages, PS3.7 Sections 9.3 and 10.3 ------------------------------------------------------------------------
 # command field, name, and the parameters in the order of the method: parameter:element, in hexadecimal, with "?"
@@ -80,94 +72,6 @@ MESSAGES = """
 8150 n_delete_response message_id:0120 sop_class_uid:0002? sop_instance_uid:1000? status:0900
 """
 
-GROUP_LENGTH = 0x0000
-AFFECTED_CLASS, REQUESTED_CLASS = 0x0002, 0x0003
-COMMAND_FIELD, MESSAGE_ID, RESPONDED_ID = 0x0100, 0x0110, 0x0120
-DATA_SET_TYPE, STATUS, AFFECTED_INSTANCE, REQUESTED_INSTANCE = 0x0800, 0x0900, 0x1000, 0x1001
-
-_COUNTS = range(0x1020, 0x1024)
-
-_ELEMENT = Struct("<HHI")
-_NUMBER = Struct("<HHIH")
-_PAIR = Struct("<II")
-
-
-# --- values of elements ------------------------------------------------------------------------------------------
-
-
-@lru_cache(2048)
-def _uid(number: int, name: str, value: str, tolerant: bool) -> bytes:
-    """The whole element: the same few UIDs go into one command set after the other."""
-    if not (tolerant and checks.is_tolerable_uid(value)):
-        checks.uid(name, value)
-    return _element(number, value.encode("ascii") + b"\0" * (len(value) & 1))
-
-
-def _title(name: str, value: str) -> bytes:
-    data = checks.title(name, value).encode("ascii")
-    return data + b" " * (len(data) & 1)
-
-
-def _tags(name: str, value: Iterable[int | tuple[int, int]]) -> bytes:
-    try:
-        pairs = [(tag >> 16, tag & 0xFFFF) if isinstance(tag, int) else tag for tag in value]
-        return b"".join(group.to_bytes(2, "little") + element.to_bytes(2, "little") for group, element in pairs)
-    except (AttributeError, OverflowError, TypeError, ValueError) as error:
-        raise LDicomUsageError(f"{name} is not a list of tags: {error}") from None
-
-
-def _element(number: int, data: bytes) -> bytes:
-    return _ELEMENT.pack(0, number, len(data)) + data
-
-
-_ENCODE: dict[str, Callable[[int, str, Any], bytes]] = {
-    "US": lambda number, name, value: _NUMBER.pack(0, number, 2, checks.number(name, value, 0xFFFF)),
-    "AE": lambda number, name, value: _element(number, _title(name, value)),
-    "AT": lambda number, name, value: _element(number, _tags(name, value)),
-}
-
-
-def _read_number(number: int, data: bytes) -> int:
-    """A number; of the counts of sub-operations, of which some peers send several values, the first."""
-    if number in _COUNTS and len(data) > 2 and not len(data) % 2:
-        data = data[:2]
-    if len(data) != 2:
-        raise LDicomProtocolError(f"command set: element (0000,{number:04X}) has {len(data)} bytes instead of 2")
-    return data[0] | data[1] << 8
-
-
-def _read_text(number: int, data: bytes) -> str:
-    return data.decode("latin-1").strip("\0 ")
-
-
-def _read_tags(number: int, data: bytes) -> list[int]:
-    if len(data) % 4:
-        raise LDicomProtocolError(f"command set: element (0000,{number:04X}) has {len(data)} bytes of tags")
-    words = [int.from_bytes(data[at : at + 2], "little") for at in range(0, len(data), 2)]
-    return [group << 16 | element for group, element in zip(words[::2], words[1::2], strict=True)]
-
-
-_DECODE: dict[str, Callable[[int, bytes], Any]] = {
-    "US": _read_number,
-    "UI": _read_text,
-    "AE": _read_text,
-    "AT": _read_tags,
-}
-
-_VR = {int(number, 16): vr for number, vr, _keyword in map(str.split, ELEMENTS.strip().splitlines())}
-
-# What a hook gets for an element that the peer left out, by parameter.
-ABSENT_VALUES: dict[str, Any] = {
-    "sop_class_uid": "",
-    "sop_instance_uid": "",
-    "move_ae": "",
-    "move_message_id": 0,
-    "priority": Priority.MEDIUM,
-    "attributes": [],
-}
-_NAMED: dict[str, Callable[[int], int]] = {"status": Status, "priority": Priority}
-
-
 # --- the rows ----------------------------------------------------------------------------------------------------
 
 
@@ -179,25 +83,14 @@ class Parameter:
     element: int
     vr: str
     optional: bool
+    encode: Encoder
+    """Value to whole element, or to nothing where it is left out."""
+    decode: Decoder
+    """Elements by number to the value for the hook."""
 
-    def encode(self, value: Any) -> bytes:
-        """The whole element, or nothing where it is left out."""
-        if self.optional and (value is None or (value in ("", 0, [], ()) and self.name in ABSENT_VALUES)):
-            return b""
-        if self.vr == "UI":
-            tolerant = self.optional or self.name == "sop_instance_uid"
-            text = value if isinstance(value, str) else checks.uid(self.name, value)
-            return _uid(self.element, self.name, text, tolerant)
-        return _ENCODE[self.vr](self.element, self.name, value)
 
-    def decode(self, elements: dict[int, bytes]) -> Any:
-        """The value for the hook."""
-        data = elements.get(self.element)
-        if data is None or (not data and self.vr == "US"):
-            absent = ABSENT_VALUES.get(self.name)
-            return list(absent) if isinstance(absent, list) else absent
-        value = _DECODE[self.vr](self.element, data)
-        return _NAMED[self.name](value) if self.name in _NAMED else value
+Piece = tuple[int, Encoder | bytes]
+"""The place of a parameter and what encodes it, or -1 and an element that is always the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,11 +107,15 @@ class Row:
     """Names of all parameters of `send_NAME` and `on_receive_NAME`."""
     hook: str
     """Name of the hook."""
+    is_request: bool
+    """Whether the message asks for something; C-CANCEL does, though it has no response."""
+    decoders: tuple[Decoder, ...]
+    """What gives the parameters' values."""
+    pieces: tuple[tuple[Piece, ...], tuple[Piece, ...]]
+    """The command set in the order of the wire; without a data set, and with one."""
 
-    @property
-    def is_request(self) -> bool:
-        """Whether the message asks for something; C-CANCEL does, though it has no response."""
-        return not self.field & Command.RESPONSE
+    uid_places: tuple[int, int]
+    """Places of SOP class and instance UID among the parameters, -1 for none."""
 
     @property
     def response(self) -> Row | None:
@@ -226,48 +123,76 @@ class Row:
         return BY_FIELD.get(self.field | Command.RESPONSE) if self.is_request else None
 
 
+def _parameter(word: str) -> Parameter:
+    name, element = word.split(":")
+    number, optional = int(element.rstrip("?"), 16), element.endswith("?")
+    vr = VR[number]
+    return Parameter(name, number, vr, optional, ENCODERS[vr](name, number, optional), decoder(name, number, vr))
+
+
 def _row(line: str) -> Row:
-    field, name, *words = line.split()
-    parameters = []
-    for word in words:
-        if not word.startswith("dataset"):
-            parameter, element = word.split(":")
-            number = int(element.rstrip("?"), 16)
-            parameters.append(Parameter(parameter, number, _VR[number], element.endswith("?")))
-    names = tuple(parameter.name for parameter in parameters)
+    code, name, *words = line.split()
+    field = int(code, 16)
+    parameters = tuple(_parameter(word) for word in words if not word.startswith("dataset"))
+    names = tuple(each.name for each in parameters)
     has_dataset = words[-1].startswith("dataset")
-    signature = ("presentation_id", *names, *(("dataset",) if has_dataset else ()))
-    needs_dataset = words[-1] == "dataset!"
-    return Row(int(field, 16), name, tuple(parameters), has_dataset, needs_dataset, signature, "on_receive_" + name)
+    return Row(
+        field,
+        name,
+        parameters,
+        has_dataset,
+        needs_dataset=words[-1] == "dataset!",
+        signature=("presentation_id", *names, *(("dataset",) if has_dataset else ())),
+        hook="on_receive_" + name,
+        is_request=not field & Command.RESPONSE,
+        decoders=tuple(each.decode for each in parameters),
+        pieces=(_pieces(field, parameters, Command.ABSENT), _pieces(field, parameters, _PRESENT)),
+        uid_places=(_place(names, "sop_class_uid"), _place(names, "sop_instance_uid")),
+    )
+
+
+def _place(names: tuple[str, ...], name: str) -> int:
+    return names.index(name) if name in names else -1
+
+
+_PRESENT = 1
+"""Any data set type but 0101H says that a data set follows; 1 is what every stack sends."""
+
+
+def _pieces(field: int, parameters: tuple[Parameter, ...], data_set_type: int) -> tuple[Piece, ...]:
+    found: list[tuple[int, Piece]] = [
+        (parameter.element, (place, parameter.encode)) for place, parameter in enumerate(parameters)
+    ]
+    for number, value in ((COMMAND_FIELD, field), (DATA_SET_TYPE, data_set_type)):
+        found.append((number, (-1, NUMBER.pack(0, number, 2, value))))
+    return tuple(piece for _number, piece in sorted(found, key=lambda entry: entry[0]))
 
 
 ROWS = tuple(_row(line) for line in MESSAGES.strip().splitlines())
 BY_NAME = {row.name: row for row in ROWS}
 BY_FIELD = {row.field: row for row in ROWS}
 
-# The elements of each row in the order of the wire, with their parameter's place in the method.
-_WIRE_ORDER = {
-    row.field: tuple(
-        (number, place)
-        for number, place in sorted(
-            [(parameter.element, place) for place, parameter in enumerate(row.parameters)]
-            + [(COMMAND_FIELD, -1), (DATA_SET_TYPE, -2)]
-        )
-    )
-    for row in ROWS
-}
+def _answer(request: Row, response: Row) -> tuple[Row, Callable[[Sequence[Any]], tuple[Any, ...]]]:
+    """The response to a request, and what picks its values from those of the request, a status and None."""
+    given = (*request.signature[1 : len(request.parameters) + 1], "status", "")
+    picked = [given.index(each.name) if each.name in given else -1 for each in response.parameters]
+    return response, itemgetter(*picked)
+
+
+_ANSWERS = {row.field: _answer(row, row.response) for row in ROWS if row.response}
+
+
+def answer_to(request: Row, values: Sequence[Any], status: int) -> tuple[Row, tuple[Any, ...]] | None:
+    """The row of the response with a bare status, and its values, which are otherwise the request's; None for none."""
+    answer = _ANSWERS.get(request.field)
+    if answer is None:
+        return None
+    response, pick = answer
+    return response, pick((*values[: len(request.parameters)], status, None))
+
+
 _STATUS_PLACE = {row.field: row.signature.index("status") - 1 for row in ROWS if not row.is_request}
-_FIELDS = {row.field: _NUMBER.pack(0, COMMAND_FIELD, 2, row.field) for row in ROWS}
-_ABSENT_TYPE = _NUMBER.pack(0, DATA_SET_TYPE, 2, Command.ABSENT)
-_PRESENT_TYPE = _NUMBER.pack(0, DATA_SET_TYPE, 2, 1)
-"""Any value but 0101H says that a data set follows; 1 is what every stack sends."""
-
-
 # --- the codec ---------------------------------------------------------------------------------------------------
-
-
-def _with_group_length(elements: bytes) -> bytes:
-    return _ELEMENT.pack(0, GROUP_LENGTH, 4) + len(elements).to_bytes(4, "little") + elements
 
 
 def encode(row: Row, values: tuple[Any, ...], has_data_set: bool) -> bytes:
@@ -276,43 +201,22 @@ def encode(row: Row, values: tuple[Any, ...], has_data_set: bool) -> bytes:
     Raises:
         LDicomUsageError: a value is not one; the text names the parameter and the rule.
     """
-    parts = []
-    for number, place in _WIRE_ORDER[row.field]:
-        if place >= 0:
-            parts.append(row.parameters[place].encode(values[place]))
-        elif number == COMMAND_FIELD:
-            parts.append(_FIELDS[row.field])
-        else:
-            parts.append(_PRESENT_TYPE if has_data_set else _ABSENT_TYPE)
-    return _with_group_length(b"".join(parts))
+    elements = b""
+    try:
+        for place, piece in row.pieces[has_data_set]:
+            elements += piece if place < 0 else piece(values[place])  # type: ignore[operator]
+    except TypeError:  # a UID that cannot be hashed
+        raise _unhashable(row, values) from None
+    return with_group_length(elements)
 
 
-def encode_elements(elements: dict[int, bytes]) -> bytes:
-    """A command set of raw elements, in ascending order behind a new group length."""
-    kept = sorted(number for number in elements if number != GROUP_LENGTH)
-    return _with_group_length(b"".join(_element(number, elements[number]) for number in kept))
-
-
-def decode_elements(command_set: bytes) -> dict[int, bytes]:
-    """The elements of a command set, PS3.7 6.3.1: by element number, values as they came.
-
-    Raises:
-        LDicomProtocolError: a length runs over the end, or an element is not of group 0000.
-    """
-    elements: dict[int, bytes] = {}
-    position, end = 0, len(command_set)
-    unpack = _PAIR.unpack_from
-    while position + 8 <= end:
-        tag, length = unpack(command_set, position)
-        start = position + 8
-        position = start + length
-        if tag & 0xFFFF or position > end:
-            position = -1
-            break
-        elements[tag >> 16] = command_set[start:position]
-    if position != end:
-        raise LDicomProtocolError("command set: an element runs over the end or is not of group 0000 (PS3.7 6.3.1)")
-    return elements
+def _unhashable(row: Row, values: tuple[Any, ...]) -> LDicomUsageError:
+    wrong = [
+        f"{parameter.name} is {value!r}, which is not a UID (PS3.5 Section 9.1)"
+        for parameter, value in zip(row.parameters, values, strict=True)
+        if parameter.vr == "UI" and not isinstance(value, str)
+    ]
+    return LDicomUsageError("; ".join(wrong) or f"the values of {row.name} are {values!r}")
 
 
 class Message:
@@ -326,17 +230,29 @@ class Message:
         message_id: (0000,0110) of a request, (0000,0120) of a response or a C-CANCEL.
         status: (0000,0900), or None.
         has_data_set: whether a data set follows the command set.
+        is_response: whether the command field says that this answers a request.
+        is_pending: whether more responses to the same request follow.
+        is_final: whether this response is the last to its request.
+        expects_response: whether this is a request that is answered; C-CANCEL is not.
         body: the encoded data set, once it is there.
+        refused: the status given to `refuse`, or None.
     """
 
     __slots__ = (
+        "_arguments",
         "_elements",
+        "_instance",
         "body",
         "command_set",
+        "expects_response",
         "field",
         "has_data_set",
+        "is_final",
+        "is_pending",
+        "is_response",
         "message_id",
         "presentation_id",
+        "refused",
         "row",
         "status",
     )
@@ -349,6 +265,7 @@ class Message:
         message_id: int,
         status: Status | None,
         has_data_set: bool,
+        elements: dict[int, bytes] | None = None,
     ) -> None:
         self.presentation_id = presentation_id
         self.command_set = command_set
@@ -357,8 +274,29 @@ class Message:
         self.message_id = message_id
         self.status = status
         self.has_data_set = has_data_set
+        self.is_response = field >= _RESPONSE
+        self.is_pending = status == 0xFF00 or status == 0xFF01
+        self.is_final = status is not None and not self.is_pending
+        self.expects_response = field < _RESPONSE and field != _CANCEL
         self.body: Body | None = None
-        self._elements: dict[int, bytes] | None = None
+        self.refused: Status | None = None
+        self._elements = elements
+        self._instance: str | None = None
+        self._arguments: tuple[Any, ...] | None = None
+
+    def again(self) -> Message:
+        """Another message with the same command set, as those that answer one C-FIND are."""
+        message = Message(
+            self.presentation_id,
+            self.command_set,
+            self.field,
+            self.message_id,
+            self.status,
+            self.has_data_set,
+            self._elements,
+        )
+        message._arguments, message._instance = self._arguments, self._instance
+        return message
 
     @property
     def elements(self) -> dict[int, bytes]:
@@ -368,40 +306,70 @@ class Message:
         return self._elements
 
     @property
-    def is_response(self) -> bool:
-        """Whether the command field says that this answers a request."""
-        return bool(self.field & Command.RESPONSE)
-
-    @property
-    def is_final(self) -> bool:
-        """Whether this response is the last to its request."""
-        return self.status is not None and not self.status.is_pending
-
-    @property
-    def expects_response(self) -> bool:
-        """Whether this is a request that is answered; C-CANCEL is not."""
-        return not self.field & Command.RESPONSE and self.field != Command.C_CANCEL
-
-    @property
     def sop_class_uid(self) -> str:
         """Affected or requested SOP class UID, "" where there is none."""
-        return _read_text(0, self.elements.get(AFFECTED_CLASS) or self.elements.get(REQUESTED_CLASS, b""))
+        return read_text(self.elements.get(AFFECTED_CLASS) or self.elements.get(REQUESTED_CLASS, b""))
 
     @property
     def sop_instance_uid(self) -> str:
         """Affected or requested SOP instance UID, "" where there is none."""
-        instance = self.elements.get(AFFECTED_INSTANCE) or self.elements.get(REQUESTED_INSTANCE, b"")
-        return _read_text(0, instance)
+        if self._instance is None:
+            elements = self.elements
+            self._instance = read_text(elements.get(AFFECTED_INSTANCE) or elements.get(REQUESTED_INSTANCE, b""))
+        return self._instance
 
-    def arguments(self) -> list[Any]:
+    @property
+    def name(self) -> str:
+        """The name of its row, such as "c_store_request"; "" for a command field of no known kind."""
+        return self.row.name if self.row else ""
+
+    @property
+    def file_name(self) -> str:
+        """A name for a file of the instance: its SOP instance UID and ".dcm".
+
+        Raises:
+            LDicomDataError: the UID is none, so that a peer could name any file.
+        """
+        return file_name(self.sop_instance_uid)
+
+    def refuse(self, status: int) -> None:
+        """In `on_begin_data`: answer the request with this status at once, and let its data set pass by unread.
+
+        The hook of the message is not called then.
+
+        Raises:
+            LDicomUsageError: this message has no response, or `status` is none.
+        """
+        number = checks.number("status", status, 0xFFFF)
+        if not self.expects_response or self.row is None:
+            raise LDicomUsageError(f"{self!r} has no response that could refuse it")
+        self.refused = named_status(number)
+
+    def arguments(self) -> tuple[Any, ...]:
         """The values of the row's parameters, for the hook."""
-        assert self.row is not None
-        return [parameter.decode(self.elements) for parameter in self.row.parameters]
+        if self._arguments is None:
+            assert self.row is not None
+            elements = self.elements
+            self._arguments = tuple([decode_value(elements) for decode_value in self.row.decoders])
+        return self._arguments
 
     def __repr__(self) -> str:
         name = self.row.name if self.row else f"command field {self.field:04X}H"
         status = "" if self.status is None else f", status {self.status:04X}H"
         return f"<{name}, context {self.presentation_id}, message {self.message_id}{status}>"
+
+
+def file_name(sop_instance_uid: str) -> str:
+    """A name for a file of an instance.
+
+    Raises:
+        LDicomDataError: the UID is none.
+    """
+    if not checks.is_tolerable_uid(sop_instance_uid):
+        raise LDicomDataError(
+            ErrorCode.PARAMETER, f"{sop_instance_uid[:80]!r} is not a SOP instance UID and names no file"
+        )
+    return sop_instance_uid + ".dcm"
 
 
 def decode(presentation_id: int, command_set: bytes) -> Message:
@@ -412,23 +380,28 @@ def decode(presentation_id: int, command_set: bytes) -> Message:
             the status of a response.
     """
     elements = decode_elements(command_set)
-    field = _required(elements, COMMAND_FIELD)
-    is_response = bool(field & Command.RESPONSE)
-    message_id = _required(elements, RESPONDED_ID if is_response or field == Command.C_CANCEL else MESSAGE_ID)
-    status = Status(_required(elements, STATUS)) if is_response else None
-    has_data_set = _required(elements, DATA_SET_TYPE) != Command.ABSENT
-    message = Message(presentation_id, command_set, field, message_id, status, has_data_set)
-    message._elements = elements
-    return message
+    try:
+        field: int = US.unpack(elements[COMMAND_FIELD])[0]
+        status = named_status(US.unpack(elements[STATUS])[0]) if field >= _RESPONSE else None
+        message_id: int = US.unpack(elements[MESSAGE_ID if status is None and field != _CANCEL else RESPONDED_ID])[0]
+        has_data_set: bool = US.unpack(elements[DATA_SET_TYPE])[0] != _ABSENT
+    except (KeyError, StructError):
+        raise _malformed(elements) from None
+    return Message(presentation_id, command_set, field, message_id, status, has_data_set, elements)
 
 
-def _required(elements: dict[int, bytes], number: int) -> int:
-    data = elements.get(number)
-    if data is None:
-        raise LDicomProtocolError(
-            f"command set: element (0000,{number:04X}) is missing (PS3.7 Annex E)", AbortReason.INVALID_PARAM
-        )
-    return _read_number(number, data)
+def _malformed(elements: dict[int, bytes]) -> LDicomProtocolError:
+    """Which of the elements that every command set has is missing or no number."""
+    try:
+        field = required(elements, COMMAND_FIELD)
+        is_response = field >= _RESPONSE
+        required(elements, RESPONDED_ID if is_response or field == _CANCEL else MESSAGE_ID)
+        if is_response:
+            required(elements, STATUS)
+        required(elements, DATA_SET_TYPE)
+    except LDicomProtocolError as error:
+        return error
+    raise AssertionError("a command set that is not malformed")
 
 
 def build(row: Row, presentation_id: int, values: tuple[Any, ...], has_data_set: bool) -> Message:
@@ -439,41 +412,5 @@ def build(row: Row, presentation_id: int, values: tuple[Any, ...], has_data_set:
     """
     command_set = encode(row, values, has_data_set)
     place = _STATUS_PLACE.get(row.field)
-    status = None if place is None else Status(values[place])
+    status = None if place is None else named_status(values[place])
     return Message(presentation_id, command_set, row.field, int(values[0]), status, has_data_set)
-
-
-# --- command sets as pydicom's -----------------------------------------------------------------------------------
-
-
-def to_dataset(command_set: bytes) -> Dataset:
-    """The command set as a `pydicom.Dataset`."""
-    from pydicom.filereader import read_dataset
-
-    return read_dataset(BytesIO(command_set), is_implicit_VR=True, is_little_endian=True)
-
-
-def from_dataset(dataset: Dataset, has_data_set: bool) -> bytes:
-    """A command set given as a `pydicom.Dataset`, with the group length and data set type that are right for it.
-
-    Raises:
-        LDicomUsageError: there are elements of other groups, or values that cannot be encoded.
-    """
-    from pydicom.filebase import DicomBytesIO
-    from pydicom.filewriter import write_dataset
-
-    if any(tag.group for tag in dataset.keys()):  # noqa: SIM118 - iterating decodes every element
-        raise LDicomUsageError("command_set has elements outside group 0000 (PS3.7 6.3.1)")
-    stream = DicomBytesIO()
-    stream.is_little_endian, stream.is_implicit_VR = True, True
-    try:
-        write_dataset(stream, dataset)
-    except Exception as error:  # pydicom raises what comes, OSError too
-        raise LDicomUsageError(f"command_set cannot be encoded: {error}") from error
-    elements = decode_elements(stream.getvalue())
-    present = elements.get(DATA_SET_TYPE, b"") not in (b"", b"\1\1")
-    if not has_data_set:
-        elements[DATA_SET_TYPE] = b"\1\1"
-    elif not present:
-        elements[DATA_SET_TYPE] = b"\1\0"
-    return encode_elements(elements)

@@ -40,6 +40,17 @@ class PresentationContext:
     roles: tuple[int, int] | None = None
     extended: bytes | None = None
 
+    def copy(self) -> PresentationContext:
+        """An independent copy."""
+        return PresentationContext(
+            self.presentation_id,
+            self.abstract_syntax,
+            list(self.transfer_syntaxes),
+            self.result,
+            self.roles,
+            self.extended,
+        )
+
     @property
     def is_accepted(self) -> bool:
         """Whether messages may be sent on it, once the association stands."""

@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import logging
 import os
+import socket
 import tempfile
 import threading
 import weakref
@@ -18,14 +19,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 from . import checks
 from .associate import LDicomAssociate
+from .command_set import to_dataset
 from .conversation import Conversation, overrides
 from .dataset import LDicomDS, to_command_set
 from .errors import LDicomError, LDicomTransportError, LDicomUsageError
-from .listener import Listener
-from .message import Row, to_dataset
+from .listener import Listener, adopt, bind
+from .message import Row
 from .pdu import Abort, AssociateReject, ReleaseRequest, ReleaseResponse
 from .settings import Settings, reports
-from .status import DebugMode, ErrorCode, IpType, NetFlags, SecureMode
+from .status import DebugMode, ErrorCode, IpType, SecureMode
 from .transport import Address, Transport
 from .transport.tcp import Route, TcpTransport, family
 from .upper_layer import Event
@@ -55,7 +57,7 @@ class LDicomNet(Settings):
         defer_init: security is set up later, by `initialize`.
 
     Attributes:
-        raise_errors, enable_progress_event, timeouts, limits: see `Settings`.
+        raise_errors, enable_progress_event, sync_files, timeouts, limits: see `Settings`.
     """
 
     _made_with: tuple[tuple[Any, ...], dict[str, Any]]
@@ -160,8 +162,29 @@ class LDicomNet(Settings):
         address = host, checks.number("host_port", host_port, 0xFFFF, ErrorCode.NET_ARGUMENT_INCORRECT)
         with self._life:
             self._check_idle()
-            listener = Listener(address, peers, IpType(ip_type), self._socket_options, self.limits, self._arrived)
-            self._listener = listener
+            self._accept_from(bind(address, peers, IpType(ip_type), self._socket_options))
+
+    @reports
+    def listen_on(self, sock: socket.socket) -> None:
+        """Listen on a socket that listens already and was inherited, or handed over by a service manager.
+
+        Several processes that share one such socket share its connections: the one that is free takes the next. This
+        object closes its copy of the socket when it closes.
+
+        Args:
+            sock: a listening TCP socket.
+
+        Raises:
+            LDicomUsageError: it is none, or the object is in use.
+        """
+        self._check_security()
+        adopt(sock)
+        with self._life:
+            self._check_idle()
+            self._accept_from(sock)
+
+    def _accept_from(self, sock: socket.socket) -> None:
+        listener = self._listener = Listener(sock, self.limits, self._arrived)
         try:
             self._register()
             listener.start()
@@ -300,6 +323,7 @@ class LDicomNet(Settings):
             self.limits,
             wants_bytes=bool(self._debug_mode & DebugMode.SEND) and overrides(self, "on_send_ext"),
             wants_progress=self.enable_progress_event,
+            syncs_files=self.sync_files,
             folder=self._path or _default_temp_path,
             finished=self._finished,
             number=next(_numbers),
@@ -422,7 +446,7 @@ class LDicomNet(Settings):
 
     def get_queue_send(self) -> int:
         """Bytes accepted by `send_*`: of the message that is being sent, and of those that wait for it."""
-        return 0 if self._conversation is None else self._conversation.engine.queued
+        return 0 if self._conversation is None else self._conversation.engine.sender.queued
 
     def next_message_id(self) -> int:
         """A message ID for the next request: 1 to 65535, in turn."""
@@ -472,7 +496,7 @@ class LDicomNet(Settings):
     def send_abort(self, source: int, reason: int) -> None:
         """Abort the association: `AbortSource`, `AbortReason`; a message that is being sent breaks off."""
         abort = Abort(checks.number("source", source, 0xFF), checks.number("reason", reason, 0xFF))
-        self._running().engine.send_abort(abort)
+        self._running().engine.sender.send_abort(abort)
 
     # --- messages -------------------------------------------------------------------------------------------------
 
@@ -492,11 +516,17 @@ class LDicomNet(Settings):
         self._running().send_data(presentation_id, encoded, dataset, self._group_length)
 
     def _send_message(self, row: Row, presentation_id: int, values: tuple[Any, ...], dataset: Any) -> None:
-        self._running().send(row, presentation_id, values, dataset, self._group_length)
+        conversation = self._conversation
+        if conversation is None or conversation.engine.is_over:
+            conversation = self._running()
+        conversation.send(row, presentation_id, values, dataset, self._group_length)
 
-    @property
-    def _group_length(self) -> bool:
-        return NetFlags.SENDDATA_WITH_GROUP_LENGTH in self._flags
+    def is_cancelled(self, message_id: int) -> bool:
+        """Whether the peer has cancelled its request with this message ID (C-CANCEL), or the association is over.
+
+        For hooks marked `@background`, which ask now and then, answer a C-CANCEL with `Status.CANCEL`, and return.
+        """
+        return self._conversation is None or self._conversation.is_cancelled(message_id)
 
     def _running(self) -> Conversation:
         if self._conversation is None or self._conversation.engine.is_over:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .body import Body
+from .body import Body, MemoryBody
 from .errors import LDicomUsageError
 from .message import Message
 from .status import ErrorCode, PduType
 from .wire import DATA_HEADER
 
-Buffer = bytes | memoryview
+Buffer = bytes | bytearray | memoryview
 
 _HEADER = 6
 """Bytes of a P-DATA-TF that are not fragment but count against the maximum length."""
@@ -24,6 +24,7 @@ _LARGEST = 1 << 20
 _BATCH_BYTES = 1 << 20
 _BATCH_PDUS = 400
 
+_DATA = int(PduType.DATA_TRANSFER)
 _COMMAND, _LAST = 1, 2
 
 
@@ -40,6 +41,22 @@ def fragment_size(maximum: int) -> int:
             ErrorCode.NET_MESSAGE_SIZE,
         )
     return size
+
+
+def whole(message: Message, body: Body | None, maximum: int) -> list[Buffer] | None:
+    """The buffers of a message that needs one PDU for its command set and at most one for its data set, which is in
+    memory: as `batches` would make them, but at once. None where it needs more."""
+    command, most = message.command_set, (maximum or _UNLIMITED) - _HEADER
+    length, context = len(command), message.presentation_id
+    if length > most:
+        return None
+    header = DATA_HEADER.pack(_DATA, 0, length + _HEADER, length + 2, context, _COMMAND | _LAST)
+    if body is None:
+        return [header + command]
+    if not isinstance(body, MemoryBody) or body.size > most:
+        return None
+    size = body.size
+    return [header, command, DATA_HEADER.pack(_DATA, 0, size + _HEADER, size + 2, context, _LAST), body.data]
 
 
 def batches(message: Message, body: Body | None, maximum: int) -> Iterator[list[Buffer]]:
@@ -71,10 +88,10 @@ def batches(message: Message, body: Body | None, maximum: int) -> Iterator[list[
 
 def _append(batch: list[Buffer], data: memoryview, size: int, context: int, control: int, is_end: bool) -> None:
     """Header and fragment for each piece of `data`; all but the last have the full size and one header."""
-    whole = DATA_HEADER.pack(PduType.DATA_TRANSFER, 0, size + _HEADER, size + 2, context, control)
+    whole = DATA_HEADER.pack(_DATA, 0, size + _HEADER, size + 2, context, control)
     tail = (len(data) - 1) // size * size if data else 0
     for start in range(0, tail, size):
         batch += (whole, data[start : start + size])
     rest = data[tail:]
     control |= _LAST if is_end else 0
-    batch += (DATA_HEADER.pack(PduType.DATA_TRANSFER, 0, len(rest) + _HEADER, len(rest) + 2, context, control), rest)
+    batch += (DATA_HEADER.pack(_DATA, 0, len(rest) + _HEADER, len(rest) + 2, context, control), rest)

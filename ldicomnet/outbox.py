@@ -43,6 +43,10 @@ class Outbox:
         told: gets the PDUs that left; None where nobody asks.
         with_bytes: whether `told` wants their bytes.
         failed: gets the error of a job that was left to another thread.
+
+    Attributes:
+        reader: the thread that leaves its jobs to others rather than wait.
+        write: writes PDUs, under the lock: one alone, or header and fragment in turn.
     """
 
     def __init__(
@@ -62,10 +66,11 @@ class Outbox:
         self._failed = failed
         self._lock = threading.RLock()  # a hook that is called within a send may abort it
         self._depth = 0  # how often its holder has it
-        self._holder = 0
         self._running = 0
         self._jobs: deque[tuple[Job, int]] = deque()
         self._sent: list[SendInfo] = []
+        self.reader = 0
+        self.write = transport.write if told is None else self._write_and_note
 
     @property
     def queued(self) -> int:
@@ -76,51 +81,68 @@ class Outbox:
     def _waiting(self) -> int:
         return sum(size for _job, size in tuple(self._jobs))
 
-    def submit(self, job: Job, size: int, may_leave: bool) -> None:
+    @property
+    def is_reader(self) -> bool:
+        """Whether the caller is the thread that must not wait."""
+        return threading.get_ident() == self.reader
+
+    def submit(self, job: Job, size: int) -> None:
         """Run `job` under the lock.
 
-        A hook must not wait for a thread that sends to a peer whose own hook may be waiting likewise: with
-        `may_leave`, where the lock is taken, the job is left to its holder, as long as little waits.
+        A hook must not wait for a thread that sends to a peer whose own hook may be waiting likewise: where the lock is
+        taken, the reader leaves the job to its holder, as long as little waits.
 
         Raises:
             LDicomTimeoutError: another send went on for too long.
         """
-        if may_leave and not self._lock.acquire(blocking=False):
-            if self._waiting + size <= self._limits.waiting_sends:
-                self._jobs.append((job, size))
-                if self._lock.acquire(blocking=False):
-                    self._hold()
-                    self._leave()
-                return
-            self._enter()
-        elif not may_leave:
-            self._enter()
-        self._hold()
+        if not self._lock.acquire(False) and not self._enter_or_leave_job(job, size):
+            return
+        self._depth += 1
+        self._running += size
         try:
-            if self._depth == 1:
+            if self._jobs and self._depth == 1:
                 self._run_jobs()
-            self._running += size
             job()
         finally:
-            self._running = max(0, self._running - size)
-            self._leave()
+            self._running -= size
+            if self._depth > 1 or self._sent:
+                self._leave()
+            else:
+                self._depth = 0
+                self._lock.release()
+                if self._jobs:
+                    self._take_over()
 
-    def _hold(self) -> None:
-        """The lock was taken, for the first time or once more."""
-        self._depth += 1
-        self._holder = threading.get_ident()
+    def _enter_or_leave_job(self, job: Job, size: int) -> bool:
+        """The lock is taken: wait for it, or, on the reader thread, leave the job to its holder (False)."""
+        if self.is_reader and self._waiting + size <= self._limits.waiting_sends:
+            self._jobs.append((job, size))
+            self._take_over()
+            return False
+        self._enter()
+        return True
+
+    def _take_over(self) -> None:
+        """Jobs may have come just after their holder looked for the last time."""
+        if self._lock.acquire(False):
+            self._depth += 1
+            self._leave()
 
     def acquire(self, seconds: float) -> bool:
         """The bare lock, for at most so long; for the one PDU that must go before what waits."""
         if self._lock.acquire(timeout=seconds):
-            self._hold()
+            self._depth += 1
             return True
         return False
 
     @property
     def is_mine(self) -> bool:
         """Whether the caller is within a send of its own."""
-        return self._depth > 0 and self._holder == threading.get_ident()
+        if not self._lock.acquire(False):
+            return False
+        mine = self._depth > 0
+        self._lock.release()
+        return mine
 
     def release(self) -> None:
         """Give the lock back."""
@@ -130,14 +152,10 @@ class Outbox:
         """The connection is over: what waits is dropped."""
         self._jobs.clear()
 
-    def write(self, buffers: list[Buffer]) -> None:
-        """Write PDUs, under the lock: one alone, or header and fragment in turn."""
-        if self._told is None:
-            self._transport.write(buffers)
-            return
+    def _write_and_note(self, buffers: list[Buffer], more: bool = False) -> None:
         kept = list(buffers)
         try:
-            self._transport.write(buffers)
+            self._transport.write(buffers, more)
         except LDicomError as error:
             self._note(kept, error.code)
             raise
@@ -163,9 +181,9 @@ class Outbox:
                 self._sent = []
                 self._depth = 0
                 self._lock.release()
-            if not self._jobs or not self._lock.acquire(blocking=False):
+            if not self._jobs or not self._lock.acquire(False):
                 break
-            self._hold()
+            self._depth += 1
         if sent and self._told is not None:
             self._told(sent)
 

@@ -5,6 +5,7 @@ Pure: bytes in, records out.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from struct import Struct
 from typing import NamedTuple
 
@@ -22,7 +23,9 @@ EXPLICIT_BIG = "1.2.840.10008.1.2.2"
 
 _PREAMBLE = bytes(128) + b"DICM"
 _SHORT = Struct("<HH2sH")
-_LONG = Struct("<HH2sHI")
+_LENGTH = Struct("<HH2sHI")
+_START = b"\2\0\1\0OB\0\0\2\0\0\0\0\1"
+"""File meta information version 1."""
 _LONG_VRS = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
 
 
@@ -38,21 +41,31 @@ class FileMeta(NamedTuple):
 
 def encode_header(sop_class_uid: str, sop_instance_uid: str, transfer_syntax: str) -> bytes:
     """Zero preamble, prefix and file meta information of an instance."""
-    elements = (
-        (0x0002, sop_class_uid),
-        (0x0003, sop_instance_uid),
-        (0x0010, transfer_syntax),
-        (0x0012, IMPLEMENTATION_CLASS_UID),
+    meta = _START + _known_uid(0x0002, sop_class_uid) + _uid(0x0003, sop_instance_uid) + _end(transfer_syntax)
+    return _PREAMBLE + _LENGTH.pack(2, 0, b"UL", 4, len(meta)) + meta
+
+
+def _uid(number: int, uid: str) -> bytes:
+    value = uid.encode("latin-1", "replace")
+    if len(value) & 1:
+        value += b"\0"
+    return _SHORT.pack(2, number, b"UI", len(value)) + value
+
+
+_known_uid = lru_cache(256)(_uid)  # the same few SOP classes and transfer syntaxes come again and again
+
+
+@lru_cache(256)
+def _end(transfer_syntax: str) -> bytes:
+    """The elements behind the instance: transfer syntax, and who wrote the file."""
+    name = IMPLEMENTATION_VERSION_NAME.encode("ascii")
+    name += b" " * (len(name) & 1)
+    return (
+        _uid(0x0010, transfer_syntax)
+        + _uid(0x0012, IMPLEMENTATION_CLASS_UID)
+        + _SHORT.pack(2, 0x0013, b"SH", len(name))
+        + name
     )
-    meta = _LONG.pack(2, 1, b"OB", 0, 2) + b"\0\1"
-    meta += b"".join(_short(number, b"UI", uid.encode("latin-1", "replace"), b"\0") for number, uid in elements)
-    meta += _short(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME.encode("ascii"), b" ")
-    return _PREAMBLE + _SHORT.pack(2, 0, b"UL", 4) + len(meta).to_bytes(4, "little") + meta
-
-
-def _short(number: int, vr: bytes, value: bytes, pad: bytes) -> bytes:
-    value += pad * (len(value) & 1)
-    return _SHORT.pack(2, number, vr, len(value)) + value
 
 
 def decode_header(data: bytes) -> FileMeta:
@@ -67,29 +80,24 @@ def decode_header(data: bytes) -> FileMeta:
     if data[position : position + 2] != b"\2\0":
         raise LDicomDataError(ErrorCode.FORMAT, "no file meta information (PS3.10 Section 7.1)")
     values: dict[int, bytes] = {}
-    end = 0
+    end, length = 0, len(data)
     while data[position : position + 2] == b"\2\0":
-        number, value, position = _element(data, position)
-        values[number] = value
-        if number == 0x0000 and len(value) == 4:
-            end = position + int.from_bytes(value, "little")
-    if end > position and position + 2 > len(data):  # some writers count wrong, but then something follows
+        start = position + 8
+        if start > length:
+            raise LDicomDataError(ErrorCode.END, "the file ends inside its meta information")
+        _group, number, vr, size = _SHORT.unpack_from(data, position)
+        if vr in _LONG_VRS:
+            size = int.from_bytes(data[start : start + 4].ljust(4, b"\xff"), "little")
+            start += 4
+        position = start + size
+        if position > length:
+            raise LDicomDataError(ErrorCode.END, "the file ends inside its meta information")
+        values[number] = data[start:position]
+        if number == 0 and size == 4:
+            end = position + int.from_bytes(values[0], "little")
+    if end > position and position + 2 > length:  # some writers count wrong, but then something follows
         raise LDicomDataError(ErrorCode.END, "the file ends inside its meta information")
     sop_class, sop_instance, transfer_syntax = (
         values.get(number, b"").decode("latin-1").rstrip("\0 ") for number in (0x0002, 0x0003, 0x0010)
     )
     return FileMeta(sop_class, sop_instance, transfer_syntax, position)
-
-
-def _element(data: bytes, position: int) -> tuple[int, bytes, int]:
-    """Element number, value and end of the element at `position`; group 0002 is Explicit VR Little Endian."""
-    start = position + 8
-    if start > len(data):
-        raise LDicomDataError(ErrorCode.END, "the file ends inside its meta information")
-    _group, number, vr, length = _SHORT.unpack_from(data, position)
-    if vr in _LONG_VRS:
-        length = int.from_bytes(data[start : start + 4].ljust(4, b"\xff"), "little")
-        start += 4
-    if start + length > len(data):
-        raise LDicomDataError(ErrorCode.END, "the file ends inside its meta information")
-    return number, data[start : start + length], start + length

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, ClassVar, Self
 
 from .errors import LDicomProtocolError
@@ -229,13 +230,24 @@ def decode(data: bytes) -> Pdu:
 
 
 def decode_content(pdu_type: int, content: bytes) -> Pdu:
-    """The PDU of this type with these bytes after its header."""
+    """The PDU of this type with these bytes after its header; not to be changed, since the next may be the same one.
+
+    The same peers associate again and again with the same bytes.
+    """
+    return _decode_kept(pdu_type, content) if len(content) <= _KEPT else _decode_content(pdu_type, content)
+
+
+def _decode_content(pdu_type: int, content: bytes) -> Pdu:
     kind = KINDS.get(pdu_type)
     if kind is None:
         raise LDicomProtocolError(
             f"PDU type {pdu_type:02X}H is not known", AbortReason.UNRECOGNIZED, ErrorCode.PDU_TYPE
         )
     return kind.decode(content)
+
+
+_KEPT = 8 << 10
+_decode_kept = lru_cache(64)(_decode_content)
 
 
 def _encode_association(pdu: AssociateRequest | AssociateAccept) -> bytes:

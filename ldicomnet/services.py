@@ -10,12 +10,12 @@ from __future__ import annotations
 import inspect
 import os
 from abc import abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from .dataset import LDicomDS
 from .errors import LDicomError
-from .message import BY_NAME, Row
+from .message import BY_NAME, Row, answer_to
 from .status import Command, ErrorCode, Priority, Status
 
 if TYPE_CHECKING:
@@ -63,11 +63,10 @@ def _receives(function: Callable[Concatenate[S, P], None]) -> Callable[Concatena
     """Compile an `on_receive_NAME` to its default: a request is answered, so that no peer waits for ever."""
     row = BY_NAME[function.__name__.removeprefix("on_receive_")]
     _check(function, row)
-    response = row.response
+    status = default_status(row)
 
     def default(self: Services, presentation_id: int, *arguments: Any) -> None:
-        if response is not None:
-            self._answer(response, presentation_id, row, arguments, default_status(row))
+        self._answer(row, presentation_id, arguments, status)
 
     compiled: Callable[Concatenate[S, P], None] = _dressed(default, function, "None")
     return compiled
@@ -117,14 +116,11 @@ class Services:
             return error.code
         return ErrorCode.SUCCESS
 
-    def _answer(
-        self, response: Row, presentation_id: int, request: Row, arguments: tuple[Any, ...], status: Status
-    ) -> None:
-        """Answer a request with a bare status; what the response repeats comes from the request."""
-        given = dict(zip(request.signature[1:], arguments, strict=False))
-        given["status"] = status
-        values = tuple(given.get(parameter.name) for parameter in response.parameters)
-        self._send_message(response, presentation_id, values, None)
+    def _answer(self, request: Row, presentation_id: int, values: Sequence[Any], status: int) -> None:
+        """Answer a request with a bare status; nothing for what has no response."""
+        answer = answer_to(request, values, status)
+        if answer is not None:
+            self._send_message(answer[0], presentation_id, answer[1], None)
 
     # --- C-STORE, PS3.7 Section 9.3.1 -----------------------------------------------------------------------------
 

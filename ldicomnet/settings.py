@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Concatenate, ParamSpec, TypeVar
 
 from . import checks
@@ -45,6 +46,8 @@ class Settings(Hooks):
     Attributes:
         raise_errors: with False, methods return the `ErrorCode` instead of raising.
         enable_progress_event: whether `on_progress_status` is called; set it before the connection is made.
+        sync_files: whether a file that `on_begin_data` names is flushed to the disk, with its folder, before the hook
+            of its message is called; set it before the connection is made.
         timeouts: deadlines, see `Timeouts`; set them before the connection is made.
         limits: caps, see `Limits`.
     """
@@ -52,10 +55,12 @@ class Settings(Hooks):
     def __init__(self, path: str | os.PathLike[str] | None, mode: int, is_initialized: bool) -> None:
         self.raise_errors = True
         self.enable_progress_event = False
+        self.sync_files = False
         self.timeouts = Timeouts()
         self.limits = Limits()
         self._socket_options = SocketOptions()
         self._flags = NetFlags.NONE
+        self._group_length = False
         self._debug_mode = DebugMode.NONE
         self._initialized = is_initialized
         self._set_path_and_mode(path, mode)
@@ -68,8 +73,10 @@ class Settings(Hooks):
     def take_settings(self, other: Settings) -> None:
         """Be set as `other` is; deadlines and caps are shared."""
         self.raise_errors, self.enable_progress_event = other.raise_errors, other.enable_progress_event
+        self.sync_files = other.sync_files
         self.timeouts, self.limits = other.timeouts, other.limits
         self._socket_options, self._flags, self._debug_mode = other._socket_options, other._flags, other._debug_mode
+        self._group_length = other._group_length
         self._path, self._mode, self._initialized = other._path, other._mode, other._initialized
 
     @reports
@@ -103,8 +110,7 @@ class Settings(Hooks):
 
     def get_socket_options(self) -> SocketOptions:
         """Options of the sockets of this object, a copy."""
-        options = self._socket_options
-        return SocketOptions(options.send_buffer_size, options.receive_buffer_size, options.no_delay)
+        return replace(self._socket_options)
 
     def set_socket_options(self, options: SocketOptions) -> None:
         """Set the options of the sockets of this object; before `listen` or `connect`."""
@@ -112,11 +118,12 @@ class Settings(Hooks):
             raise LDicomUsageError(f"options is {options!r}: SocketOptions are wanted")
         checks.number("send_buffer_size", options.send_buffer_size, 0xFFFFFFFF)
         checks.number("receive_buffer_size", options.receive_buffer_size, 0xFFFFFFFF)
-        self._socket_options = SocketOptions(options.send_buffer_size, options.receive_buffer_size, options.no_delay)
+        self._socket_options = replace(options)
 
     def set_flags(self, flags: int) -> None:
         """Set `NetFlags`: whether data sets encoded here get group length elements."""
         self._flags = NetFlags(checks.number("flags", flags, 0xFFFFFFFF))
+        self._group_length = NetFlags.SENDDATA_WITH_GROUP_LENGTH in self._flags
 
     def get_flags(self) -> NetFlags:
         """The `NetFlags`."""

@@ -79,5 +79,9 @@ class Limits:
     """Bytes of a received data set altogether; None is no limit."""
     waiting_requests: int = 4096
     """Connection requests that wait in a listening object to be accepted."""
+    workers: int = 16
+    """Threads of one connection that run hooks marked `@background`."""
+    waiting_operations: int = 4096
+    """Requests sent in hooks that wait for the asynchronous operations window."""
     waiting_sends: int = 1 << 20
     """Bytes that answers given in hooks may wait for while another thread sends."""

@@ -177,6 +177,16 @@ def _rows(table: str) -> dict[int, dict[int, Action]]:
 
 _CELLS = _rows(TABLE)
 
+SENDS_DATA, RECEIVES_DATA = (
+    frozenset(
+        State(state)
+        for state, cells in _CELLS.items()
+        if event in cells and cells[event].effects == (effect,) and cells[event].next_state == state
+    )
+    for event, effect in ((Event.P_DATA_REQUEST, Effect.SEND), (Event.P_DATA_PDU, Effect.INDICATE))
+)
+"""The states in which P-DATA changes nothing but hands data over, so that whole messages need not ask for each PDU."""
+
 _MISUSE = {
     Event.ASSOCIATE_REQUEST: "the object is connected already",
     Event.TRANSPORT_CONFIRM: "an association can be requested once, on a connection of our own",

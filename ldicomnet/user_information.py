@@ -36,6 +36,19 @@ class UserInformation:
     common_extended: dict[str, CommonExtendedNegotiation] = field(default_factory=dict)
     others: list[UnknownItem] = field(default_factory=list)
 
+    def copy(self) -> UserInformation:
+        """An independent copy; the items in it never change."""
+        return UserInformation(
+            self.max_length,
+            self.implement_class,
+            self.implement_version,
+            self.asynchronous,
+            self.identity,
+            self.identity_response,
+            dict(self.common_extended),
+            list(self.others),
+        )
+
     def read(self, user_items: Iterable[UserItem]) -> list[RoleSelection | ExtendedNegotiation]:
         """Take the sub-items in, and return those of the presentation contexts."""
         return [left for user_item in user_items if (left := self._read_item(user_item)) is not None]

@@ -119,11 +119,17 @@ def wait(event: threading.Event) -> None:
         pass
 
 
-def serve(net: LDicomNet, options: argparse.Namespace) -> int:
-    """Listen until Ctrl-C or SIGTERM, then end every connection; the exit status."""
+def end_signals() -> threading.Event:
+    """An event that Ctrl-C and SIGTERM set; for the main thread."""
     ended = threading.Event()
     for name in ("SIGINT", "SIGTERM"):
         signal.signal(getattr(signal, name), lambda *_: ended.set())
+    return ended
+
+
+def serve(net: LDicomNet, options: argparse.Namespace) -> int:
+    """Listen until Ctrl-C or SIGTERM, then end every connection; the exit status."""
+    ended = end_signals()
     try:
         net.listen(options.bind, options.port, ip_type=IpType.IPV6 if ":" in options.bind else IpType.IPV4)
     except LDicomError as error:

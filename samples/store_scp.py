@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import common
+import workers
 
 from ldicomnet import (
     ANY_TRANSFER,
@@ -20,6 +21,7 @@ from ldicomnet import (
     LDicomDataError,
     LDicomDS,
     LDicomNet,
+    Message,
     Priority,
     RejectReason,
     RejectResult,
@@ -36,9 +38,6 @@ OTHER_STORAGE = frozenset(
 """Storage SOP classes outside the storage root: RT instructions, hanging protocols, palettes, implant templates."""
 
 
-_NO_INSTANCE = Status.INVALID_OBJECT_INSTANCE
-
-
 def is_storage(uid: str) -> bool:
     """Whether a SOP class is, or may be, one of storage: the standard's, and all private ones."""
     return uid.startswith(STORAGE_ROOT) or uid in OTHER_STORAGE or not f"{uid}.".startswith(DICOM_ROOT)
@@ -50,6 +49,7 @@ class StoreScp(LDicomNet):
     def __init__(self, options: argparse.Namespace) -> None:
         super().__init__()
         common.configure(self, options)
+        self.sync_files = not options.no_sync
         self._options = options
 
     def on_receive_associate_request(self, associate: LDicomAssociate) -> None:
@@ -65,6 +65,22 @@ class StoreScp(LDicomNet):
             return None
         return ANY_TRANSFER if self._options.accept_all else common.UNCOMPRESSED
 
+    def on_begin_data(self, presentation_id: int, message: Message) -> Path | None:
+        """The file that an instance streams into, unless it is refused before its data set has come."""
+        if message.name != "c_store_request":
+            return None
+        associate = self.get_associate()
+        abstract = associate.get_abstract(presentation_id) if associate else ""
+        try:
+            path = Path(self._options.output_directory, message.file_name)
+        except LDicomDataError:
+            message.refuse(Status.INVALID_OBJECT_INSTANCE)
+            return None
+        if message.sop_class_uid != abstract or not is_storage(abstract):
+            message.refuse(Status.CLASS_NOT_SUPPORTED)
+            return None
+        return path
+
     def on_receive_c_store_request(
         self,
         presentation_id: int,
@@ -76,29 +92,20 @@ class StoreScp(LDicomNet):
         move_message_id: int,
         dataset: LDicomDS | None,
     ) -> None:
-        status = self._store(presentation_id, sop_class_uid, dataset) if sop_instance_uid else _NO_INSTANCE
+        status = Status.SUCCESS
+        if dataset is None or not dataset.size:
+            status = Status(0xC000)
+        elif self._options.verbose:
+            path = Path(self._options.output_directory, dataset.file_name)
+            print(f"stored {path}, {dataset.size} bytes, {dataset.transfer_syntax}", flush=True)
         self.send_c_store_response(presentation_id, message_id, sop_class_uid, sop_instance_uid, status)
 
-    def _store(self, presentation_id: int, sop_class_uid: str, dataset: LDicomDS | None) -> Status:
-        """Write one instance; the status that says how it went (PS3.4 Table B.2-1)."""
-        associate = self.get_associate()
-        abstract = associate.get_abstract(presentation_id) if associate else ""
-        if sop_class_uid != abstract or not is_storage(abstract):
-            return Status.CLASS_NOT_SUPPORTED
-        if dataset is None or not dataset.size:
-            return Status(0xC000)
-        try:
-            path = Path(self._options.output_directory, dataset.file_name)
-        except LDicomDataError:
-            return _NO_INSTANCE
-        try:
-            dataset.save(path, durable=not self._options.no_sync)
-        except LDicomDataError as error:
-            print(error, file=sys.stderr, flush=True)
-            return Status.REFUSED_OUT_OF_RESOURCES
-        if self._options.verbose:
-            print(f"stored {path}, {dataset.size} bytes, {dataset.transfer_syntax}", flush=True)
-        return Status.SUCCESS
+
+def count(text: str) -> int:
+    """A number of processes given as an option."""
+    if text.isascii() and text.isdigit() and int(text) <= 256:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 256")
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -108,6 +115,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--strict", action="store_true", help="reject associations that call another AE title")
     parser.add_argument("--no-sync", action="store_true", help="do not wait for the disk before answering success")
     parser.add_argument("--accept-all", action="store_true", help="+xa: take any transfer syntax, compressed ones too")
+    parser.add_argument(
+        "--workers", metavar="N", type=count, default=1, help="processes that share the port; 0: one for each core"
+    )
     given = sys.argv[1:] if arguments is None else arguments
     options = parser.parse_args(["--accept-all" if argument == "+xa" else argument for argument in given])
     if not Path(options.output_directory).is_dir():
@@ -119,7 +129,8 @@ def main(arguments: list[str] | None = None) -> int:
     """The program."""
     options = parse(arguments)
     common.log_as(options)
-    return common.serve(StoreScp(options), options)
+    number = options.workers or workers.processors()
+    return common.serve(StoreScp(options), options) if number == 1 else workers.serve(StoreScp, options, number)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from ..status import ErrorCode
 Address = tuple[str, int]
 """Host address and port."""
 
-Buffer = bytes | memoryview
+Buffer = bytes | bytearray | memoryview
 
 
 class Transport(Protocol):
@@ -39,8 +39,12 @@ class Transport(Protocol):
         """
         ...
 
-    def write(self, buffers: list[Buffer]) -> None:
+    def write(self, buffers: list[Buffer], more: bool = False) -> None:
         """Write all of `buffers` in order; the list may be changed.
+
+        Args:
+            buffers: what to write.
+            more: whether as much will follow at once, so that small pieces may wait for each other a little while.
 
         Raises:
             LDicomTimeoutError: the peer has not read for as long as sends may wait.

@@ -66,7 +66,7 @@ class MemoryTransport:
         """See `Transport.read_into`."""
         return self._incoming.read_into(view, self._timeout)
 
-    def write(self, buffers: list[Buffer]) -> None:
+    def write(self, buffers: list[Buffer], more: bool = False) -> None:
         """See `Transport.write`."""
         for buffer in buffers:
             self._outgoing.write(memoryview(buffer), self._send_timeout)

@@ -20,6 +20,10 @@ from . import Address, Buffer, translate
 
 _IOV_MAX = 1000
 """Buffers of one gathering write; Linux and macOS take 1,024."""
+_IS_WINDOWS = sys.platform == "win32"
+_MORE = getattr(socket, "MSG_MORE", 0)
+"""Linux: the kernel joins what follows to this, for at most 200 ms."""
+_GATHERS = hasattr(socket.socket, "sendmsg")
 _FAMILIES = {
     IpType.IPV4: socket.AF_INET,
     IpType.IPV6: socket.AF_INET6,
@@ -35,11 +39,14 @@ class SocketOptions:
         send_buffer_size: bytes of the kernel's send buffer; 0 leaves it to the system.
         receive_buffer_size: bytes of the kernel's receive buffer; 0 leaves it to the system.
         no_delay: whether small writes leave at once (Nagle's algorithm off).
+        reuse_port: whether other sockets, of other processes say, may listen on the same port; the kernel then deals
+            the connections out among them. Linux and macOS have it (SO_REUSEPORT).
     """
 
     send_buffer_size: int = 0
     receive_buffer_size: int = 0
     no_delay: bool = True
+    reuse_port: bool = False
 
     def apply(self, sock: socket.socket) -> None:
         """Set them."""
@@ -89,6 +96,7 @@ class TcpTransport:
         self._options = options or SocketOptions()
         self._send_timeout = send_timeout
         self._closed = False
+        self._is_shut = False
         self._timeout: float | None = None
         self._host: Address = ("", 0)
         self._peer: Address = (route.peer_address, route.peer_port) if route else ("", 0)
@@ -159,7 +167,7 @@ class TcpTransport:
         try:
             if unfinished and _QUICK_ACK is not None:
                 sock.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
-            if sys.platform == "win32" and not select.select([sock], [], [], self._timeout)[0]:
+            if _IS_WINDOWS and not select.select([sock], [], [], self._timeout)[0]:
                 raise BlockingIOError  # there, a socket whose SO_RCVTIMEO has passed is not to be used again
             return sock.recv_into(view)
         except BlockingIOError:
@@ -169,16 +177,23 @@ class TcpTransport:
                 return 0
             raise translate(error, f"receive from {_name(self._peer)}") from error
 
-    def write(self, buffers: list[Buffer]) -> None:
+    def write(self, buffers: list[Buffer], more: bool = False) -> None:
         """See `Transport.write`: as many buffers per system call as it takes."""
+        flags = _MORE if more else 0
         sock = self._sock
         assert sock is not None
         try:
-            if not hasattr(sock, "sendmsg"):
+            if len(buffers) == 1:
+                sent = sock.send(buffers[0], flags)
+                if sent == len(buffers[0]):
+                    return
+                buffers = [memoryview(buffers[0])[sent:]]
+            if not _GATHERS:
                 sock.sendall(b"".join(buffers))
                 return
             for start in range(0, len(buffers), _IOV_MAX):
-                _write_gathered(sock, buffers[start : start + _IOV_MAX] if len(buffers) > _IOV_MAX else buffers)
+                some = buffers[start : start + _IOV_MAX] if len(buffers) > _IOV_MAX else buffers
+                _write_gathered(sock, some, flags)
         except (BlockingIOError, TimeoutError):
             raise LDicomTimeoutError(
                 f"{_name(self._peer)} has read nothing for {self._send_timeout} seconds"
@@ -202,9 +217,10 @@ class TcpTransport:
 
     def close(self) -> None:
         """Shut the socket down, which wakes its reader and writer; the descriptor stays until `dispose`."""
+        sock, was_shut = self._sock, self._is_shut
         self._closed = True
-        sock = self._sock
-        if sock is not None:
+        self._is_shut = sock is not None
+        if sock is not None and not was_shut:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
 
@@ -247,12 +263,12 @@ def _peer_addresses(route: Route, what: str) -> list[tuple[socket.AddressFamily,
     return [(entry[0], entry[4]) for entry in found]
 
 
-def _write_gathered(sock: socket.socket, buffers: list[Buffer]) -> None:
+def _write_gathered(sock: socket.socket, buffers: list[Buffer], flags: int) -> None:
     """One `sendmsg`, and again with what it left."""
-    left = sum(map(len, buffers)) - sock.sendmsg(buffers)
+    left = sum(map(len, buffers)) - sock.sendmsg(buffers, (), flags)
     while left:
         buffers = _tail(buffers, left)
-        left -= sock.sendmsg(buffers)
+        left -= sock.sendmsg(buffers, (), flags)
 
 
 def _name(address: Address) -> str:

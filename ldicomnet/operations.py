@@ -1,0 +1,124 @@
+"""The requests of ours that await their response: by message ID, never more at once than the window allows.
+
+PS3.7 Section 6.1 and Annex D.3.3.3 (asynchronous operations window). Knows the clock and no connection; its methods
+may be called from any thread.
+"""
+
+from __future__ import annotations
+
+import threading
+from time import monotonic
+
+from .errors import LDicomTimeoutError, LDicomUsageError
+from .status import ErrorCode
+from .timing import NEVER, Timeouts, bounded, deadline
+
+
+class Operations:
+    """Outstanding operations of one association.
+
+    Attributes:
+        window: how many may be outstanding at once, 0 for any number; None where none was negotiated: then it is the
+            caller who keeps to one at a time.
+        awaited: context ID and deadline of each outstanding operation, by message ID; to look at.
+    """
+
+    def __init__(self, timeouts: Timeouts) -> None:
+        self.window: int | None = None
+        self._timeouts = timeouts
+        self._lock = threading.Lock()
+        self._freed: threading.Condition | None = None  # made by whoever waits first
+        self._over = False
+        self.awaited: dict[int, tuple[int, float]] = {}  # message ID to context ID and deadline
+        self._renewed = -NEVER
+
+    def begin(self, message_id: int, context: int) -> bool:
+        """A request is about to be sent; its time begins when it is sent. False: the window is full.
+
+        Raises:
+            LDicomUsageError: one with this message ID is outstanding, so that their responses could not be told apart.
+        """
+        with self._lock:
+            awaited, window = self.awaited, self.window
+            if window and len(awaited) >= window:
+                return False
+            if message_id not in awaited or window is None:
+                awaited[message_id] = context, NEVER
+                return True
+        raise LDicomUsageError(
+            f"message_id is {message_id}, which another request has that was not answered yet (PS3.7 9.1.1)",
+            ErrorCode.NET_IN_PROGRESS,
+        )
+
+    def begin_in_turn(self, message_id: int, context: int) -> None:
+        """As `begin`; waits until the window has room.
+
+        Raises:
+            LDicomUsageError: the association ended meanwhile, or the message ID is in use.
+            LDicomTimeoutError: no response came for so long that there is none to be expected.
+        """
+        while not self.begin(message_id, context):
+            self._wait_for_room()
+            if self._over:
+                raise LDicomUsageError("the association ended while a request waited", ErrorCode.NET_INVALID)
+
+    def _wait_for_room(self) -> None:
+        longest = bounded(self._timeouts.dimse)
+        with self._lock:
+            if self._freed is None:
+                self._freed = threading.Condition(self._lock)
+            is_full = not self._over and len(self.awaited) >= (self.window or NEVER)
+            if is_full and not self._freed.wait(longest):
+                raise LDicomTimeoutError(f"no response for {longest} seconds, and the window is full")
+
+    def sent(self, message_id: int) -> None:
+        """The request is sent; a response may even have come already."""
+        with self._lock:
+            found = self.awaited.get(message_id)
+            if found is not None:
+                self.awaited[message_id] = found[0], deadline(self._timeouts.dimse)
+
+    def settle(self, message_id: int, context: int) -> bool:
+        """The final response has come; False where it answers none of our requests."""
+        with self._lock:
+            found = self.awaited.get(message_id)
+            if found is None or found[0] != context:
+                return False
+            del self.awaited[message_id]
+            if self._freed is not None:
+                self._freed.notify()
+            return True
+
+    def forget(self, message_id: int) -> None:
+        """The request could not be sent."""
+        with self._lock:
+            if self.awaited.pop(message_id, None) is not None and self._freed is not None:
+                self._freed.notify()
+
+    def renew(self) -> None:
+        """The peer is at work for us: all responses get their time anew."""
+        seconds = self._timeouts.dimse
+        self._renewed = NEVER if seconds is None else monotonic() + seconds
+
+    def clear(self) -> None:
+        """No response is awaited any more."""
+        with self._lock:
+            self.awaited.clear()
+            if self._freed is not None:
+                self._freed.notify_all()
+
+    def end(self) -> None:
+        """The association is over: nothing begins any more, and nobody waits."""
+        with self._lock:
+            self._over = True
+        self.clear()
+
+    def first(self) -> tuple[int, float]:
+        """Message ID and deadline of the response that is due first."""
+        if not self.awaited:
+            return 0, NEVER
+        with self._lock:
+            message_id, (_context, due) = min(
+                self.awaited.items(), key=lambda item: item[1][1], default=(0, (0, NEVER))
+            )
+            return message_id, max(due, self._renewed)

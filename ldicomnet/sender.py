@@ -1,0 +1,352 @@
+"""The writing half of a connection: what the machine allows leaves whole, in order, and within the window.
+
+Knows the transport and the machine, and nothing of what arrives. Called from any thread; lock order: write, then state.
+Neither is held while a user's method runs, but for `progress`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator
+from time import monotonic
+
+from .body import Body
+from .calls import Calls, Wants
+from .deadlines import Deadlines
+from .errors import LDicomDataError, LDicomError, LDicomUsageError
+from .machine import Machine
+from .message import Message
+from .operations import Operations
+from .outbound import Buffer, batches, whole
+from .outbox import Outbox
+from .pdu import Abort, AssociateReject, Pdu
+from .status import AbortReason, AbortSource, Command, ErrorCode
+from .timing import NEVER, Limits, Timeouts, deadline
+from .transport import Transport
+from .upper_layer import SENDS_DATA, Effect, Event, State
+
+_RELEASING = (State.STA7, State.STA10, State.STA11)
+_ROW = 0.001
+"""Seconds between pending responses that are sent in a row."""
+_ABORT_WAIT = 1.0
+"""Seconds that an abort waits for the PDU that is being written; then the connection is just closed."""
+
+
+class Sender:
+    """Sends on one connection.
+
+    Args:
+        calls: who is told what left, and how far a message is.
+        transport: where it goes.
+        machine: what is allowed.
+        deadlines: gets those of the answers.
+        timeouts: how long each wait may take.
+        limits: how much may wait.
+        wants: which of the calls are wanted.
+        stop_reading: called when the connection is cut.
+        log: where to say what went wrong.
+
+    Attributes:
+        ending: why the connection ends, once that is known.
+        operations: the requests that await their response.
+        outbox: the lock and the order of writes.
+    """
+
+    def __init__(
+        self,
+        calls: Calls,
+        transport: Transport,
+        machine: Machine,
+        deadlines: Deadlines,
+        operations: Operations,
+        timeouts: Timeouts,
+        limits: Limits,
+        wants: Wants,
+        stop_reading: Callable[[], None],
+        log: logging.LoggerAdapter[logging.Logger],
+    ) -> None:
+        self._calls = calls
+        self._transport = transport
+        self._machine = machine
+        self._deadlines = deadlines
+        self._timeouts = timeouts
+        self._limits = limits
+        self._stop_reading = stop_reading
+        self._log = log
+        self._tells_progress = wants.progress
+        told = calls.sent if wants.sent or wants.sent_bytes else None
+        self.outbox = Outbox(transport, timeouts, limits, told, wants.sent_bytes, self._left_job_failed)
+        self.operations = operations
+        self.ending: ErrorCode | None = None
+        self._peer_maximum = 0
+        self._pending_at = -NEVER
+        self._release_agreed = False  # the answer to a release request waits for Sta12
+        self._sending_message = False
+        self._interrupted = False  # an abort waits for the message that is being sent
+        self._in_turn: deque[tuple[Message, Body | None]] = deque()  # what hooks sent and the window holds back
+
+    def establish(self, peer_maximum: int, window: int | None) -> None:
+        """The peer's maximum PDU length, and how many operations may be outstanding (see `Operations.window`)."""
+        self._peer_maximum = peer_maximum
+        self.operations.window = window
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages may be sent."""
+        return self._machine.state in SENDS_DATA
+
+    @property
+    def queued(self) -> int:
+        """Bytes of the message that is being sent, and of those that wait for it or for the window."""
+        return self.outbox.queued + sum(_size(*waiting) for waiting in tuple(self._in_turn))
+
+    def check_associated(self) -> None:
+        """Raise unless messages may be sent.
+
+        Raises:
+            LDicomUsageError: there is no association.
+        """
+        if self._machine.state not in SENDS_DATA:
+            raise LDicomUsageError("there is no association to send on", ErrorCode.NET_INVALID)
+
+    # --- PDUs of the association ----------------------------------------------------------------------------------
+
+    def send_pdu(self, event: Event, pdu: Pdu, agreed: Callable[[], None] | None = None) -> None:
+        """Send the PDU of a local primitive; `agreed` is called when the machine allows it, before it leaves.
+
+        Raises:
+            LDicomUsageError: the primitive is not possible in this state.
+            LDicomTransportError: it could not be sent.
+        """
+        data = pdu.encode()
+        self.outbox.submit(lambda: self._send_primitive(event, data, agreed), len(data))
+
+    def send_abort(self, abort: Abort) -> None:
+        """Send A-ABORT; a message that is being sent breaks off at the end of a PDU, or with the connection where the
+        peer does not let that end come.
+
+        Raises:
+            LDicomUsageError: there is no association to abort.
+            LDicomTransportError: it could not be sent; the connection is closed all the same.
+        """
+        if self._machine.state in (State.STA1, State.STA2, State.STA13):
+            raise LDicomUsageError("there is no association to abort", ErrorCode.NET_INVALID)
+        self._interrupted = True
+        if self.ending is None:
+            self.ending = ErrorCode.SUCCESS
+        if not self.outbox.acquire(min(_ABORT_WAIT, self._timeouts.shutdown_wait())):
+            self.cut()
+            return
+        try:
+            self._send_primitive(Event.ABORT_REQUEST, abort.encode())
+        finally:
+            self.outbox.release()
+
+    def send_release_response_if_agreed(self, response: Pdu) -> None:
+        """A release collision: the acceptor's answer leaves once it has its own, in Sta12."""
+        if self._release_agreed:
+            self.send_pdu(Event.RELEASE_RESPONSE, response)
+
+    def write_own(self, pdu: Abort | AssociateReject) -> None:
+        """A PDU that the machine makes the reader send: waits for other senders a bounded time, then just closes."""
+        if not self.outbox.acquire(self._timeouts.shutdown_wait()):
+            self.cut()
+            return
+        try:
+            self.outbox.write([pdu.encode()])
+        except LDicomError as error:
+            self._log.info("%s could not be sent: %s", pdu.pdu_type.name, error)
+            self.cut()
+        finally:
+            self.outbox.release()
+
+    def cut(self) -> None:
+        """Read and write nothing any more; takes no lock."""
+        self._stop_reading()
+        self._transport.close()
+
+    def end(self) -> None:
+        """The connection is over: what waits is dropped, and whoever waits is told."""
+        self._in_turn.clear()
+        self.operations.end()
+        self.outbox.discard()
+
+    def _send_primitive(self, event: Event, data: bytes, agreed: Callable[[], None] | None = None) -> None:
+        """The PDU of a local primitive, and what the machine asks besides."""
+        if self._sending_message and event != Event.ABORT_REQUEST:
+            raise LDicomUsageError("a message is being sent by this very call (PS3.8 E.1)", ErrorCode.NET_IN_PROGRESS)
+        if event == Event.RELEASE_RESPONSE and self._machine.state == State.STA10:
+            self._release_agreed = True  # a collision: the acceptor answers once it has its own answer, in Sta12
+            return
+        action = self._machine.react(event)
+        if agreed is not None:
+            agreed()
+        self._deadlines.answer = deadline(self.answer_time())
+        if Effect.START_ARTIM in action.effects:
+            self._deadlines.begin_close()
+        if Effect.SEND in action.effects or Effect.SEND_ABORT in action.effects:
+            self._write([data])
+        if Effect.CLOSE in action.effects:
+            self.cut()
+
+    def answer_time(self) -> float | None:
+        """Seconds that the peer has to answer, in the state we are in."""
+        if self._machine.state == State.STA5:
+            return self._timeouts.association
+        return self._timeouts.release if self._machine.state in _RELEASING else None
+
+    # --- messages -------------------------------------------------------------------------------------------------
+
+    def send_message(self, message: Message, body: Body | None) -> None:
+        """Send a whole message; other threads' PDUs come before or after it, never within.
+
+        A request for which the window has no room waits for it; on the reader thread, which would wait for itself, it
+        is queued and leaves in its turn.
+
+        Raises:
+            LDicomUsageError: there is no association.
+            LDicomDataError: the body could not be read; if that was in its middle, the association was aborted.
+            LDicomTransportError: it could not be sent.
+        """
+        if self._in_turn and self.outbox.is_reader and message.field != Command.C_CANCEL:
+            self._queue(message, body)  # what hooks send leaves in the order in which they sent it
+        elif not message.expects_response:
+            self.outbox.submit(lambda: self._send_message(message, body), _size(message, body))
+        elif self._begin(message):
+            self._submit_request(message, body)
+        else:
+            self._queue(message, body)
+
+    def _begin(self, message: Message) -> bool:
+        """Whether the window lets the request leave now; waits for that, but not on the reader thread."""
+        self.check_associated()
+        if self.operations.begin(message.message_id, message.presentation_id):
+            return True
+        if self.outbox.is_reader:
+            return False
+        self.operations.begin_in_turn(message.message_id, message.presentation_id)
+        return True
+
+    def _queue(self, message: Message, body: Body | None) -> None:
+        self.check_associated()
+        if len(self._in_turn) >= self._limits.waiting_operations:
+            raise LDicomUsageError(
+                f"{len(self._in_turn)} messages are waiting for the operations window already", ErrorCode.NET_NO_BUFFERS
+            )
+        self._in_turn.append((message, body))
+
+    def _submit_request(self, message: Message, body: Body | None) -> None:
+        try:
+            self.outbox.submit(lambda: self._send_request(message, body), _size(message, body))
+        except BaseException:
+            self.operations.forget(message.message_id)
+            raise
+
+    def send_in_turn(self) -> None:
+        """The window has room again: send what hooks have left; on the reader thread."""
+        while self._in_turn:
+            message, body = self._in_turn[0]
+            try:
+                if message.expects_response:
+                    if not self.operations.begin(message.message_id, message.presentation_id):
+                        return
+                    self._in_turn.popleft()
+                    self._submit_request(message, body)
+                else:
+                    self._in_turn.popleft()
+                    self.outbox.submit(lambda: self._send_message(message, body), _size(message, body))  # noqa: B023
+            except Exception as error:
+                self._lose_request(message, error)
+                return
+
+    def _lose_request(self, message: Message, error: Exception) -> None:
+        """A message cannot leave, and who sent it has gone: the association must not go on as if it had."""
+        self._in_turn.clear()
+        if self._machine.state not in SENDS_DATA:
+            return
+        self._log.error("%s, which waited for its turn, could not be sent: %s; aborted", message, error)
+        if self.ending is None:
+            self.ending = error.code if isinstance(error, LDicomError) else ErrorCode.NET_FAILURE
+        try:
+            self.send_abort(Abort(AbortSource.USER, AbortReason.UNKNOWN))
+        except LDicomError:
+            self.cut()
+
+    def _left_job_failed(self, error: Exception) -> None:
+        self._log.warning("an answer could not be sent: %s", error, exc_info=not isinstance(error, LDicomError))
+
+    def _send_request(self, message: Message, body: Body | None) -> None:
+        try:
+            self._send_message(message, body)
+        except BaseException:
+            self.operations.forget(message.message_id)
+            raise
+        self.operations.sent(message.message_id)
+
+    def _send_message(self, message: Message, body: Body | None) -> None:
+        if self._sending_message:
+            raise LDicomUsageError("a message is being sent by this very call (PS3.8 E.1)", ErrorCode.NET_IN_PROGRESS)
+        if self._machine.state not in SENDS_DATA:
+            self.check_associated()
+        self._sending_message = True
+        try:
+            buffers = whole(message, body, self._peer_maximum)
+            if buffers and not self._tells_progress:
+                self._write(buffers, message.is_pending and self._is_in_a_row())
+            else:
+                self._send_batches(message, body)
+        except BaseException as error:
+            if not isinstance(error, LDicomError):  # whatever it is, the message may be half sent
+                self.ending = ErrorCode.NET_FAILURE
+                self.cut()
+            raise
+        finally:
+            self._sending_message = False
+
+    def _is_in_a_row(self) -> bool:
+        """Whether pending responses come one after the other: then they leave together, and wake the peer once."""
+        before, self._pending_at = self._pending_at, monotonic()
+        return self._pending_at - before < _ROW
+
+    def _send_batches(self, message: Message, body: Body | None) -> None:
+        total = body.size if body else 0
+        sent = -len(message.command_set)
+        has_begun = False
+        unsent = batches(message, body, self._peer_maximum)
+        while batch := self._next_batch(unsent, has_begun):
+            if self._interrupted or self._machine.state not in SENDS_DATA:
+                raise LDicomUsageError("the association ended while the message was sent", ErrorCode.NET_INVALID)
+            if not self._tells_progress:
+                self._write(batch)
+            else:
+                sent += sum(map(len, batch[1::2]))
+                self._write(batch)
+                if body is not None:
+                    self._calls.progress(sent, 0, total)
+            has_begun = True
+
+    def _next_batch(self, unsent: Iterator[list[Buffer]], has_begun: bool) -> list[Buffer] | None:
+        """The next part of a message. Where its body breaks off in the middle, nothing but an abort can follow."""
+        try:
+            return next(unsent, None)
+        except LDicomDataError as error:
+            if has_begun:
+                self.ending = error.code
+                self._send_primitive(Event.ABORT_REQUEST, Abort(AbortSource.USER, AbortReason.UNKNOWN).encode())
+            raise
+
+    def _write(self, buffers: list[Buffer], more: bool = False) -> None:
+        """Write, or end the connection: what is half written cannot be mended."""
+        try:
+            self.outbox.write(buffers, more)
+        except BaseException as error:
+            if self.ending is None:
+                self.ending = error.code if isinstance(error, LDicomError) else ErrorCode.NET_FAILURE
+            self.cut()
+            raise
+
+
+def _size(message: Message, body: Body | None) -> int:
+    """Bytes of a message."""
+    return len(message.command_set) + (body.size if body else 0)

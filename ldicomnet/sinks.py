@@ -1,0 +1,189 @@
+"""Where a received data set goes as it arrives: memory and then a temporary file, a named file, or a stream.
+
+Knows neither what the bytes mean nor where they come from; the header of a DICOM file is made by who knows it.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO, Protocol, runtime_checkable
+
+from .body import Body, FileBody, MemoryBody, file_error
+from .errors import LDicomDataError
+from .part_file import PartFile
+from .status import ErrorCode
+
+
+@runtime_checkable
+class SupportsWrite(Protocol):
+    """A binary file object, as far as a data set is written to it."""
+
+    def write(self, data: memoryview, /) -> Any:
+        """Take bytes and say how many; None for all."""
+
+
+class Sink(Protocol):
+    """Takes the fragments of one data set, in order."""
+
+    @property
+    def size(self) -> int:
+        """Bytes so far."""
+        ...
+
+    def write(self, fragments: list[memoryview]) -> None:
+        """Take these fragments, which are valid only now.
+
+        Raises:
+            LDicomDataError: they cannot be kept.
+        """
+        ...
+
+    def finish(self) -> Body:
+        """The whole data set.
+
+        Raises:
+            LDicomDataError: it could not be kept to its end.
+        """
+        ...
+
+    def discard(self) -> None:
+        """Give up: nothing stays."""
+        ...
+
+
+class Spool:
+    """Gathers a body in memory, and in a temporary file once it is large.
+
+    Args:
+        folder: where the temporary file is made; None for the system's.
+        memory: bytes that stay in memory.
+        header: makes the bytes that go before the data set in the file, so that the file is a DICOM file.
+    """
+
+    __slots__ = ("_file", "_folder", "_header", "_memory_limit", "_parts", "_start", "size")
+
+    def __init__(self, folder: str | None, memory: int, header: Callable[[], bytes] = bytes) -> None:
+        self._folder = folder
+        self._memory_limit = memory
+        self._header = header
+        self._parts: list[bytes] = []
+        self._file: PartFile | None = None
+        self._start = 0
+        self.size = 0
+
+    def write(self, fragments: list[memoryview]) -> None:
+        """See `Sink.write`."""
+        self.size += len(fragments[0]) if len(fragments) == 1 else sum(map(len, fragments))
+        if self._file is not None:
+            self._file.write(fragments)
+        elif self.size <= self._memory_limit:
+            self._parts.append(b"".join(fragments))
+        else:
+            folder = self._folder or tempfile.gettempdir()
+            self._file = PartFile(os.path.join(folder, "ldicomnet-"), f"spool to {folder}", 0o600)  # noqa: PTH118
+            header = self._header()
+            self._start = len(header)
+            self._file.write([header, *self._parts, *fragments])
+            self._parts = []
+
+    def finish(self) -> Body:
+        """See `Sink.finish`."""
+        if self._file is None:
+            return MemoryBody(self._parts[0] if len(self._parts) == 1 else b"".join(self._parts))
+        self._file.close()
+        return FileBody(self._file.release(), self._start, self.size, temporary=True)
+
+    def discard(self) -> None:
+        """See `Sink.discard`."""
+        if self._file is not None:
+            self._file.discard()
+
+
+class FileSink:
+    """Writes a body into a file of a given name, which appears complete or not at all.
+
+    Args:
+        path: the file; one that is there already is replaced.
+        header: the bytes that go before the data set.
+        durable: whether file and folder are flushed to the disk before `finish` returns.
+    """
+
+    __slots__ = ("_durable", "_file", "_header", "_path", "size")
+
+    def __init__(self, path: str, header: bytes, durable: bool = False) -> None:
+        self._durable = durable
+        self._path = path
+        self._header = header
+        self._file: PartFile | None = None
+        self.size = 0
+
+    def write(self, fragments: list[memoryview]) -> None:
+        """See `Sink.write`."""
+        self.size += sum(map(len, fragments))
+        if self._file is not None:
+            self._file.write(fragments)
+            return
+        self._file = PartFile.beside(self._path)
+        self._file.write([self._header, *fragments])
+
+    def finish(self) -> Body:
+        """See `Sink.finish`; an empty data set makes no file."""
+        if self._file is None:
+            return MemoryBody(b"")
+        self._file.close(self._durable)
+        self._file.rename(self._path, self._durable)
+        return FileBody(self._path, len(self._header), self.size)
+
+    def discard(self) -> None:
+        """See `Sink.discard`."""
+        if self._file is not None:
+            self._file.discard()
+
+
+class StreamSink:
+    """Hands a body to a binary file object of the user's, which stays open and is the user's to read."""
+
+    __slots__ = ("_file", "size")
+
+    def __init__(self, file: SupportsWrite) -> None:
+        self._file = file
+        self.size = 0
+
+    def write(self, fragments: list[memoryview]) -> None:
+        """See `Sink.write`."""
+        try:
+            for fragment in fragments:
+                self.size += len(fragment)
+                while fragment:  # a raw file may take a part, and others say nothing
+                    count = self._file.write(fragment)
+                    fragment = fragment[len(fragment) if count is None else count :]
+        except OSError as error:
+            raise file_error(error, "cannot write to the file object of on_begin_data", ErrorCode.WRITE) from error
+        except Exception as error:  # it is the user's, and may be closed, or for text
+            raise LDicomDataError(
+                ErrorCode.WRITE, f"cannot write to the file object of on_begin_data: {error}"
+            ) from error
+
+    def finish(self) -> Body:
+        """See `Sink.finish`."""
+        return _Elsewhere(self.size)
+
+    def discard(self) -> None:
+        """What the file object got stays in it."""
+
+
+class _Elsewhere:
+    """A body that was handed to a file object."""
+
+    __slots__ = ("size",)
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def open(self) -> BinaryIO:
+        raise LDicomDataError(ErrorCode.READ, "the data set went to the file object that on_begin_data gave")
+
+    def chunks(self, size: int) -> Iterator[memoryview]:
+        raise LDicomDataError(ErrorCode.READ, "the data set went to the file object that on_begin_data gave")

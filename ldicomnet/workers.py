@@ -1,0 +1,78 @@
+"""Hooks that run beside the reader thread: `@background`, and the few threads of one connection that run them.
+
+Knows neither messages nor connections.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+Hook = TypeVar("Hook", bound=Callable[..., Any])
+
+
+def background(hook: Hook) -> Hook:
+    """Mark an `on_receive_*_request` to run on a thread of its own, while the reader thread goes on reading.
+
+    For what takes long: a C-FIND over a slow database, a C-GET or C-MOVE with its many sub-operations. Meanwhile
+    C-CANCEL, abort and release are heard, responses of the peer arrive, and `is_cancelled` tells the hook to stop.
+    As many run at once as the peer may have operations outstanding (PS3.7 D.3.3.3: one, unless more were negotiated),
+    but no more than `Limits.workers`; beyond that the reader thread runs the hook itself, and the peer waits.
+    """
+    hook._in_background = True  # type: ignore[attr-defined]
+    return hook
+
+
+def is_background(hook: object) -> bool:
+    """Whether `hook` was marked."""
+    return getattr(hook, "_in_background", False)
+
+
+class Workers:
+    """Up to so many daemon threads, started when they are needed.
+
+    Args:
+        name: how the threads are named.
+        most: how many run at once; may be changed at any time.
+    """
+
+    def __init__(self, name: str, most: int) -> None:
+        self.most = most
+        self._name = name
+        self._lock = threading.Lock()
+        self._busy = 0
+        self._threads = 0
+        self._over = False
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+
+    def run(self, job: Callable[[], None]) -> bool:
+        """Run `job`, which raises nothing, on one of the threads; False when all are busy."""
+        with self._lock:
+            if self._over or self._busy >= self.most:
+                return False
+            if self._busy == self._threads:
+                try:
+                    threading.Thread(target=self._work, name=self._name, daemon=True).start()
+                except RuntimeError:  # the process may have no more threads
+                    return False
+                self._threads += 1
+            self._busy += 1
+        self._jobs.put(job)
+        return True
+
+    def end(self) -> None:
+        """Let the threads go, each when its job is done."""
+        with self._lock:
+            self._over = True
+            for _ in range(self._threads):
+                self._jobs.put(None)
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            try:
+                job()
+            finally:
+                with self._lock:
+                    self._busy -= 1

@@ -1,0 +1,107 @@
+"""A server in several processes that share one listening socket, so that it uses more than one core.
+
+The first process listens and accepts nothing; each worker inherits the socket, and the one that is free takes the next
+connection. A worker that dies is replaced. Works wherever Python can hand a socket to another process: Linux, macOS and
+Windows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import multiprocessing.connection
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
+
+import common
+
+from ldicomnet import LDicomError, LDicomNet
+
+Make = Callable[[argparse.Namespace], LDicomNet]
+"""Makes the server from the options; a class or function of a module, so that a worker can import it."""
+
+_BACKLOG = 1024
+_TOO_SOON = 1.0
+"""Seconds: a worker that lives for less is not replaced, since the next would fail as well."""
+
+
+def serve(make: Make, options: argparse.Namespace, count: int) -> int:
+    """Run `count` workers until Ctrl-C or SIGTERM; the exit status."""
+    try:
+        sock = _listen(options)
+    except OSError as error:
+        print(f"listen on {options.bind} port {options.port}: {error.strerror or error}", file=sys.stderr)
+        return 1
+    ended = common.end_signals()
+    context = multiprocessing.get_context("spawn")
+
+    def start() -> SpawnProcess:
+        worker = context.Process(target=_work, args=(make, options, sock), daemon=True)
+        worker.start()
+        return worker
+
+    workers = {start(): time.monotonic() for _ in range(count)}
+    print("listening on {} port {}".format(*sock.getsockname()), flush=True)
+    status = 0
+    while not ended.is_set() and workers:
+        for worker in _ended(workers, seconds=1.0):
+            lived = time.monotonic() - workers.pop(worker)
+            if ended.is_set():
+                break
+            print(f"a worker ended with exit status {worker.exitcode}", file=sys.stderr, flush=True)
+            if lived < _TOO_SOON:
+                status = 1
+                ended.set()
+            else:
+                workers[start()] = time.monotonic()
+    for worker in workers:
+        worker.terminate()
+    for worker in workers:
+        worker.join(10)
+    return status
+
+
+def _ended(workers: dict[SpawnProcess, float], seconds: float) -> list[SpawnProcess]:
+    """Those that have ended, after waiting for one."""
+    multiprocessing.connection.wait([worker.sentinel for worker in workers], seconds)
+    return [worker for worker in workers if not worker.is_alive()]
+
+
+def _listen(options: argparse.Namespace) -> socket.socket:
+    family = socket.AF_INET6 if ":" in options.bind else socket.AF_INET
+    host = "" if options.bind == "*" else options.bind
+    return socket.create_server((host, options.port), family=family, backlog=_BACKLOG)
+
+
+def _work(make: Make, options: argparse.Namespace, sock: socket.socket) -> None:
+    """One worker: serves until a signal, or until the first process is gone."""
+    common.log_as(options)
+    ended = common.end_signals()
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_follow, args=(parent, ended), daemon=True).start()
+    net = make(options)
+    try:
+        net.listen_on(sock)
+    except LDicomError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+    common.wait(ended)
+    net.server_close()
+
+
+def _follow(parent: BaseProcess, ended: threading.Event) -> None:
+    """End when the first process has ended, however that was."""
+    parent.join()
+    ended.set()
+
+
+def processors() -> int:
+    """How many cores there are for this process."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
