@@ -318,7 +318,13 @@ class Conversation:
     # --- told: messages -------------------------------------------------------------------------------------------
 
     def sink(self, message: Message) -> Sink | None:
-        """Where the data set of `message` goes: what `on_begin_data` says, else memory, then a temporary file."""
+        """Where the data set of `message` goes: what `on_begin_data` says, else memory, then a temporary file.
+
+        Raises:
+            LDicomProtocolError: an element of the command set has a malformed value.
+        """
+        if message.row is not None:
+            message.arguments()  # what is malformed is found before anything is kept
         if self._names_sinks:
             try:
                 target = self._net.on_begin_data(message.presentation_id, message)

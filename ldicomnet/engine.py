@@ -45,6 +45,8 @@ _EVENTS = {
     PduType.ABORT: Event.ABORT_PDU,
 }
 _MOST_ABORTS = 3
+_BULK = 8 << 10
+"""Bytes of a read that show a stream which needs no acknowledgement at once."""
 
 
 class Engine:
@@ -92,6 +94,7 @@ class Engine:
         self._abort_reason: int = AbortReason.UNEXPECTED
         self._connected = False
         self._aborts = 0
+        self._last_count = 0  # bytes of the last read
         self.is_over = False
         self._thread = threading.Thread(target=self._run, name=f"ldicomnet-{number}", daemon=True)
 
@@ -222,6 +225,7 @@ class Engine:
             deadlines.begin_rest(self._inbound.payload)
         else:
             deadlines.rest = NEVER
+        wants_ack = is_unfinished and self._last_count < _BULK
         is_idle = False
         while True:
             if is_idle or monotonic() >= deadlines.quiet_until:
@@ -230,7 +234,8 @@ class Engine:
                     return 0
                 transport.set_timeout(left if left is None else max(left, 0.001))
             try:
-                return transport.read_into(self._inbound.room(), is_unfinished)
+                self._last_count = count = transport.read_into(self._inbound.room(), wants_ack)
+                return count
             except LDicomTimeoutError:
                 if self._expire():
                     return 0

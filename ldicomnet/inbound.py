@@ -18,6 +18,10 @@ from .wire import DATA_HEADER, PDU_HEADER, PDV_HEADER
 
 _IDLE_BUFFER = 64 << 10
 _BUSY_BUFFER = 1 << 20
+_ENOUGH = 96 << 10
+"""Bytes in the buffer that are worth a write: fewer wait for more, and many more would be written late."""
+_LEAST_ROOM = 16 << 10
+"""Bytes of room below which nothing is waited for."""
 _HEADER = 6
 """Bytes of a P-DATA-TF with one fragment that are not fragment but count for its length."""
 _DATA = int(PduType.DATA_TRANSFER)
@@ -41,7 +45,11 @@ class Events(Protocol):
         ...
 
     def sink(self, message: Message) -> Sink | None:
-        """Where the data set of this message goes; None for nowhere."""
+        """Where the data set of this message goes; None for nowhere.
+
+        Raises:
+            LDicomProtocolError: an element of the command set has a malformed value.
+        """
         ...
 
     def message(self, message: Message) -> None:
@@ -113,6 +121,10 @@ class Inbound:
 
     def room(self) -> memoryview:
         """Where the next bytes go; the buffer grows with what arrived, never with what was announced."""
+        if self._gathered:
+            if len(self._buffer) - self._high >= _LEAST_ROOM:
+                return self._view[self._high :]
+            self._flush()
         if self._low == self._high and not self._crowded:
             self._low = self._high = 0
             return self._view
@@ -128,6 +140,8 @@ class Inbound:
 
     def rest(self) -> None:
         """Nothing came for long: give back the large buffer."""
+        if self._gathered:
+            self._flush()
         if len(self._buffer) > _IDLE_BUFFER and self._low == self._high:
             self._replace(_IDLE_BUFFER)
             self._low = self._high = 0
@@ -143,12 +157,10 @@ class Inbound:
         """`count` bytes have come into the room."""
         self._high += count
         self._crowded = self._high == len(self._buffer)
-        try:
-            while not self.stopped and (self._low < self._high or self._pdu_left) and self._step():
-                pass
-        finally:
-            if self._gathered:
-                self._flush()
+        while not self.stopped and (self._low < self._high or self._pdu_left) and self._step():
+            pass
+        if self._gathered and self._high >= _ENOUGH:
+            self._flush()
 
     def end(self) -> None:
         """The connection is over: an unfinished data set goes, and so does the buffer."""
@@ -365,7 +377,10 @@ class Inbound:
                 return
         self._message = message
         if message.has_data_set:
-            self._sink = self._events.sink(message)
+            try:
+                self._sink = self._events.sink(message)
+            except LDicomProtocolError as error:
+                self._fail(error)
         else:
             self._end_of_message()
 

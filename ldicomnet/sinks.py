@@ -125,6 +125,8 @@ class FileSink:
         if self._file is not None:
             self._file.write(fragments)
             return
+        if not self.size:
+            return
         self._file = PartFile.beside(self._path)
         self._file.write([self._header, *fragments])
 
