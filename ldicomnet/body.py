@@ -80,6 +80,39 @@ class MemoryBody:
             yield memoryview(self.data)
 
 
+class PiecesBody:
+    """A body of several pieces in memory, which are not joined."""
+
+    __slots__ = ("_pieces", "size")
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self._pieces = pieces
+        self.size = sum(map(len, pieces))
+
+    def open(self) -> BinaryIO:
+        """A binary file over the bytes, which are joined for it."""
+        return io.BufferedReader(io.BytesIO(b"".join(self._pieces)))
+
+    def chunks(self, size: int) -> Iterator[memoryview]:
+        """The bytes, through one buffer of about 1 MiB."""
+        buffer = take_buffer(size)
+        try:
+            view = memoryview(buffer)[: len(buffer) // size * size]
+            filled = 0
+            for piece in map(memoryview, self._pieces):
+                while piece:
+                    count = min(len(piece), len(view) - filled)
+                    view[filled : filled + count] = piece[:count]
+                    filled, piece = filled + count, piece[count:]
+                    if filled == len(view):
+                        yield view
+                        filled = 0
+            if filled:
+                yield view[:filled]
+        finally:
+            give_buffer(buffer)
+
+
 class FileBody:
     """A body in a file, behind a header of `offset` bytes.
 
@@ -114,8 +147,8 @@ class FileBody:
     def chunks(self, size: int) -> Iterator[memoryview]:
         """The bytes, read through one buffer of about 1 MiB that is used again and again."""
         position, end = self.offset, self.offset + self.size
-        buffer = take_buffer()
-        view = memoryview(buffer)[: max(len(buffer) // size, 1) * size]
+        buffer = take_buffer(size)
+        view = memoryview(buffer)[: len(buffer) // size * size]
         try:
             descriptor = os.open(self.path, READ_FLAGS)
             try:
@@ -136,17 +169,19 @@ READ_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY",
 _spare: deque[bytearray] = deque(maxlen=_SPARE_BUFFERS)
 
 
-def take_buffer() -> bytearray:
-    """A buffer of 1 MiB, warm where one is spare: fresh memory costs more than the reading."""
-    try:
-        return _spare.pop()
-    except IndexError:
-        return bytearray(_CHUNK)
+def take_buffer(size: int) -> bytearray:
+    """A buffer of 1 MiB, or of `size` where that is more; warm where one is spare, since fresh memory costs more than
+    the reading."""
+    if size <= _CHUNK:
+        with contextlib.suppress(IndexError):
+            return _spare.pop()
+    return bytearray(max(size, _CHUNK))
 
 
 def give_buffer(buffer: bytearray) -> None:
     """It is spare again."""
-    _spare.append(buffer)
+    if len(buffer) == _CHUNK:
+        _spare.append(buffer)
 
 
 def _read_fully(descriptor: int, view: memoryview, position: int, path: str) -> None:

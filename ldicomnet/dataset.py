@@ -5,12 +5,8 @@ pydicom is imported inside the functions that need it, so that moving data sets 
 
 from __future__ import annotations
 
-import copy
 import os
-import struct
 import threading
-import zlib
-from array import array
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
@@ -18,6 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 from . import checks
 from .body import READ_FLAGS, Body, FileBody, MemoryBody, file_error
 from .command_set import COMMAND_FIELD, DATA_SET_TYPE, encode_elements, from_dataset, to_dataset
+from .encoding import encode, inflate, own_syntax
 from .errors import LDicomDataError, LDicomUsageError
 from .message import BY_FIELD, Row, file_name
 from .part10 import (
@@ -39,10 +36,6 @@ CONVERTIBLE = frozenset((IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATE
 """Transfer syntaxes between which a data set is converted without loss."""
 _LARGEST_META = 1 << 20
 _FIRST_READ = 4 << 10
-_SWAPPED = {"OW": 2, "OL": 4, "OF": 4, "OD": 8, "OV": 8}
-"""Value representations whose values are bytes to pydicom and words on the wire, with the size of a word."""
-_WORDS = {2: "H", 4: "I", 8: "Q"}
-_LARGEST_INFLATED = 1 << 30
 
 
 class LDicomDS:
@@ -98,12 +91,12 @@ class LDicomDS:
         """
         if not hasattr(dataset, "original_encoding"):
             raise LDicomUsageError(f"dataset is {type(dataset).__name__}: a pydicom.Dataset is wanted")
-        own = _own_syntax(dataset)
+        own = own_syntax(dataset)
         wanted = str(transfer_syntax or own or IMPLICIT_LITTLE)
         if own not in (None, wanted) and not {own, wanted} <= CONVERTIBLE:
             raise _not_convertible(own or "", wanted)
         encoded = cls(
-            MemoryBody(_encode(dataset, wanted, group_length)),
+            encode(dataset, wanted, group_length),
             wanted,
             str(dataset.get("SOPClassUID", "")),
             str(dataset.get("SOPInstanceUID", "")),
@@ -186,7 +179,7 @@ class LDicomDS:
         header = encode_header(*self._uids, self.transfer_syntax)
         try:
             if self.transfer_syntax == DEFLATED:
-                _inflate(data)  # only to see that it stays within bounds
+                inflate(data)  # only to see that it stays within bounds
             return dcmread(BytesIO(header + data), force=True)
         except (Exception, RecursionError) as error:
             raise LDicomDataError(ErrorCode.FORMAT, f"the data set cannot be decoded: {error}") from error
@@ -299,86 +292,6 @@ def _default_command_set(row: Row) -> bytes:
     return encode_elements(elements)
 
 
-# --- encoding and decoding ---------------------------------------------------------------------------------------
-
-
-def _own_syntax(dataset: Dataset) -> str | None:
-    """The transfer syntax a data set says it has, or was read in; None for one made by hand."""
-    meta = getattr(dataset, "file_meta", None)
-    if meta is not None and meta.get("TransferSyntaxUID"):
-        return str(meta.TransferSyntaxUID)
-    implicit, little = dataset.original_encoding
-    if implicit is None or little is None:
-        return None
-    return IMPLICIT_LITTLE if implicit else EXPLICIT_LITTLE if little else EXPLICIT_BIG
-
-
-def _encode(dataset: Dataset, transfer_syntax: str, group_length: bool) -> bytes:
-    """Encode by pydicom; words are swapped here where the byte order changes, which pydicom leaves to its callers."""
-    implicit, little = transfer_syntax == IMPLICIT_LITTLE, transfer_syntax != EXPLICIT_BIG
-    try:
-        kept = dataset[0x00040000:]
-        if dataset.original_encoding not in ((None, None), (implicit, little)):
-            kept = _decoded(kept, swap=dataset.original_encoding[1] != little)
-        if group_length:
-            data = b"".join(_encode_group(kept, group, implicit, little) for group in _groups(kept))
-        else:
-            data = _encode_plain(kept, implicit, little)
-    except (Exception, RecursionError) as error:
-        raise LDicomDataError(ErrorCode.CONVERSION, f"the data set cannot be encoded: {error}") from error
-    return _deflate(data) if transfer_syntax == DEFLATED else data
-
-
-def _encode_plain(dataset: Dataset, implicit: bool, little: bool) -> bytes:
-    from pydicom.filebase import DicomBytesIO
-    from pydicom.filewriter import write_dataset
-
-    stream = DicomBytesIO()
-    stream.is_implicit_VR, stream.is_little_endian = implicit, little
-    write_dataset(stream, dataset)
-    return stream.getvalue()
-
-
-def _groups(dataset: Dataset) -> list[int]:
-    return sorted({tag.group for tag in dataset.keys()})  # noqa: SIM118 - iterating decodes every element
-
-
-def _encode_group(dataset: Dataset, group: int, implicit: bool, little: bool) -> bytes:
-    """The elements of one group behind their group length."""
-    data = _encode_plain(dataset.group_dataset(group), implicit, little)
-    order = "<" if little else ">"
-    if implicit:
-        return struct.pack(order + "HHII", group, 0, 4, len(data)) + data
-    return struct.pack(order + "HH2sHI", group, 0, b"UL", 4, len(data)) + data
-
-
-def _decoded(dataset: Dataset, swap: bool) -> Dataset:
-    """A copy with every value decoded, so that all can be encoded otherwise; with `swap`, the bytes of words in the
-    other order (PS3.5 Section 7.3)."""
-    decoded = copy.deepcopy(dataset)
-    for element in decoded.iterall():
-        size = _SWAPPED.get(element.VR)
-        if swap and size and isinstance(element.value, bytes | bytearray):
-            words = array(_WORDS[size], bytes(element.value))
-            words.byteswap()
-            element.value = words.tobytes()
-    return decoded
-
-
-def _deflate(data: bytes) -> bytes:
-    """PS3.5 Annex A.5: RFC 1951, padded to an even length."""
-    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    packed = packer.compress(data) + packer.flush()
-    return packed + b"\0" * (len(packed) & 1)
-
-
-def _inflate(data: bytes) -> bytes:
-    plain = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, _LARGEST_INFLATED + 1)
-    if len(plain) > _LARGEST_INFLATED:
-        raise LDicomDataError(ErrorCode.MEMORY, f"the data set inflates to more than {_LARGEST_INFLATED} bytes")
-    return plain
-
-
 # --- files -------------------------------------------------------------------------------------------------------
 
 
@@ -414,7 +327,7 @@ def _guess_meta(path: str) -> FileMeta:
         dataset = dcmread(path, force=True, specific_tags=["SOPClassUID", "SOPInstanceUID"], stop_before_pixels=True)
         with Path(path).open("rb") as file:
             has_preamble = read_preamble(file, force=True) is not None
-        syntax = _own_syntax(dataset)
+        syntax = own_syntax(dataset)
         uids = str(dataset.get("SOPClassUID", "")), str(dataset.get("SOPInstanceUID", ""))
     except (Exception, RecursionError) as error:
         raise LDicomDataError(ErrorCode.FORMAT, f"{path} is not a DICOM file: {error}") from error
