@@ -11,12 +11,13 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint docs dist clean check-python
+.PHONY: help demo test bench lint docs dist clean check-python
 
 help:
 	@echo "make demo    install the library and run samples/demo.py"
 	@echo "make test    run the tests (ARGS=\"-v -k NAME\" to choose)"
 	@echo "make lint    ruff and mypy --strict"
+	@echo "make bench   measure beside the peers that are installed (ARGS=\"--quick\", \"--list\", \"--help\")"
 	@echo "make docs    build the documentation into site/"
 	@echo "make dist    build the wheel and the source archive into dist/"
 	@echo "make clean   remove what these made, the environments .venv* included"
@@ -31,6 +32,9 @@ test: $(VENV)/.ready-test
 lint: $(VENV)/.ready-dev
 	@$(PY) -m ruff check . $(ARGS)
 	@$(PY) -m mypy --strict
+
+bench: $(VENV)/.ready-benchmarks
+	@$(PY) -m benchmarks $(ARGS)
 
 docs: $(VENV)/.ready-docs
 	@$(PY) -m mkdocs build --quiet --strict $(ARGS)

@@ -99,7 +99,8 @@ class PiecesBody:
         try:
             view = memoryview(buffer)[: len(buffer) // size * size]
             filled = 0
-            for piece in map(memoryview, self._pieces):
+            for data in self._pieces:
+                piece = memoryview(data)
                 while piece:
                     count = min(len(piece), len(view) - filled)
                     view[filled : filled + count] = piece[:count]
@@ -169,7 +170,7 @@ READ_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY",
 _spare: deque[bytearray] = deque(maxlen=_SPARE_BUFFERS)
 
 
-def take_buffer(size: int) -> bytearray:
+def take_buffer(size: int = 0) -> bytearray:
     """A buffer of 1 MiB, or of `size` where that is more; warm where one is spare, since fresh memory costs more than
     the reading."""
     if size <= _CHUNK:

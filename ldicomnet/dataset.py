@@ -1,6 +1,7 @@
 """`LDicomDS`: a data set as it is on the wire, in memory or in a file; decoded by pydicom only when asked.
 
-pydicom is imported inside the functions that need it, so that moving data sets about does not pay for it.
+pydicom, and what encodes for it, are imported inside the functions that need them, so that moving data sets about does
+not pay for them.
 """
 
 from __future__ import annotations
@@ -8,13 +9,11 @@ from __future__ import annotations
 import os
 import threading
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from . import checks
 from .body import READ_FLAGS, Body, FileBody, MemoryBody, file_error
 from .command_set import COMMAND_FIELD, DATA_SET_TYPE, encode_elements, from_dataset, to_dataset
-from .encoding import encode, inflate, own_syntax
 from .errors import LDicomDataError, LDicomUsageError
 from .message import BY_FIELD, Row, file_name
 from .part10 import (
@@ -91,6 +90,8 @@ class LDicomDS:
         """
         if not hasattr(dataset, "original_encoding"):
             raise LDicomUsageError(f"dataset is {type(dataset).__name__}: a pydicom.Dataset is wanted")
+        from .encoding import encode, own_syntax
+
         own = own_syntax(dataset)
         wanted = str(transfer_syntax or own or IMPLICIT_LITTLE)
         if own not in (None, wanted) and not {own, wanted} <= CONVERTIBLE:
@@ -175,6 +176,8 @@ class LDicomDS:
         if not self.transfer_syntax:
             return to_dataset(data)
         from pydicom import dcmread
+
+        from .encoding import inflate
 
         header = encode_header(*self._uids, self.transfer_syntax)
         try:
@@ -323,9 +326,11 @@ def _guess_meta(path: str) -> FileMeta:
     from pydicom import dcmread
     from pydicom.filereader import read_preamble
 
+    from .encoding import own_syntax
+
     try:
         dataset = dcmread(path, force=True, specific_tags=["SOPClassUID", "SOPInstanceUID"], stop_before_pixels=True)
-        with Path(path).open("rb") as file:
+        with open(path, "rb") as file:  # noqa: PTH123
             has_preamble = read_preamble(file, force=True) is not None
         syntax = own_syntax(dataset)
         uids = str(dataset.get("SOPClassUID", "")), str(dataset.get("SOPInstanceUID", ""))

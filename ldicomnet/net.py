@@ -10,7 +10,6 @@ import itertools
 import logging
 import os
 import socket
-import tempfile
 import threading
 import weakref
 from time import monotonic
@@ -25,6 +24,7 @@ from .dataset import LDicomDS, to_command_set
 from .errors import LDicomError, LDicomTransportError, LDicomUsageError
 from .listener import Listener, adopt, bind
 from .message import Row
+from .part_file import temporary_folder
 from .pdu import Abort, AssociateReject, ReleaseRequest, ReleaseResponse
 from .settings import Settings, reports
 from .status import DebugMode, ErrorCode, IpType, SecureMode
@@ -124,7 +124,7 @@ class LDicomNet(Settings):
     @staticmethod
     def get_default_temp_path() -> str:
         """Folder for temporary files of objects that were given none."""
-        return _default_temp_path or tempfile.gettempdir()
+        return _default_temp_path or temporary_folder()
 
     @staticmethod
     def set_default_temp_path(path: str | os.PathLike[str] | None) -> None:

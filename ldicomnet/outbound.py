@@ -46,7 +46,7 @@ def fragment_size(maximum: int) -> int:
 def whole(message: Message, body: Body | None, maximum: int) -> list[Buffer] | None:
     """The buffers of a message that needs one PDU for its command set and at most one for its data set, which is in
     memory: as `batches` would make them, but at once. None where it needs more."""
-    command, most = message.command_set, (maximum or _UNLIMITED) - _HEADER
+    command, most = message.command_set, (min(maximum or _UNLIMITED, _LARGEST) - _HEADER) & ~1
     length, context = len(command), message.presentation_id
     if length > most:
         return None

@@ -142,6 +142,13 @@ def write_file(path: str, header: bytes, chunks: Iterable[memoryview], durable: 
         raise
 
 
+def temporary_folder() -> str:
+    """The system's folder for temporary files."""
+    import tempfile  # not at import: it brings much along
+
+    return tempfile.gettempdir()
+
+
 def _sync_folder(folder: str) -> None:
     """Flush a folder's entries; Windows has no way to."""
     if sys.platform == "win32":

@@ -7,7 +7,6 @@ Each is declared with its real signature and docstring and no body by hand: the 
 
 from __future__ import annotations
 
-import inspect
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
@@ -31,53 +30,52 @@ P = ParamSpec("P")
 S = TypeVar("S", bound="Services")
 
 
-def _check(function: Callable[..., Any], row: Row) -> None:
-    """A declaration has the parameters of its row, in its order."""
-    names = tuple(inspect.signature(function).parameters)[1:]
+def _parameters(function: Callable[..., Any], row: Row) -> tuple[str, ...]:
+    """The parameters of a declaration, which has those of its row, in its order."""
+    names = function.__code__.co_varnames[1 : function.__code__.co_argcount]
     if names != row.signature:
         raise TypeError(f"{function.__name__}{names} does not match its row {row.signature}")
+    return names
 
 
 def _sends(function: Callable[Concatenate[S, P], None]) -> Callable[Concatenate[S, P], ErrorCode]:
     """Compile a `send_NAME` to one positional call of `Services._send`."""
     row = BY_NAME[function.__name__.removeprefix("send_")]
-    _check(function, row)
-    parameters = inspect.signature(function).parameters
-    header = ", ".join(
-        name if parameter.default is parameter.empty else f"{name}=_default_{name}"
-        for name, parameter in parameters.items()
-    )
+    header = ", ".join(_parameters(function, row))
     values = "".join(f"{parameter.name}, " for parameter in row.parameters)
     dataset = "dataset" if row.has_dataset else "None"
-    namespace: dict[str, Any] = {f"_default_{name}": parameter.default for name, parameter in parameters.items()}
-    namespace["_row"] = row
+    namespace: dict[str, Any] = {"_row": row}
     exec(
-        f"def {function.__name__}({header}):\n return self._send(_row, presentation_id, ({values}), {dataset})\n",
+        f"def {function.__name__}(self, {header}):\n return self._send(_row, presentation_id, ({values}), {dataset})\n",
         namespace,
     )
-    compiled: Callable[Concatenate[S, P], ErrorCode] = _dressed(namespace[function.__name__], function, "ErrorCode")
-    return compiled
+    compiled = _dressed(namespace[function.__name__], function)
+    compiled.__defaults__ = function.__defaults__
+    compiled.__annotations__ = function.__annotations__ | {"return": "ErrorCode"}
+    sending: Callable[Concatenate[S, P], ErrorCode] = compiled
+    return sending
 
 
 def _receives(function: Callable[Concatenate[S, P], None]) -> Callable[Concatenate[S, P], None]:
     """Compile an `on_receive_NAME` to its default: a request is answered, so that no peer waits for ever."""
     row = BY_NAME[function.__name__.removeprefix("on_receive_")]
-    _check(function, row)
+    _parameters(function, row)
     status = default_status(row)
 
     def default(self: Services, presentation_id: int, *arguments: Any) -> None:
         self._answer(row, presentation_id, arguments, status)
 
-    compiled: Callable[Concatenate[S, P], None] = _dressed(default, function, "None")
-    return compiled
+    compiled = _dressed(default, function)
+    compiled.__wrapped__ = function  # where `inspect` finds the signature
+    receiving: Callable[Concatenate[S, P], None] = compiled
+    return receiving
 
 
-def _dressed(compiled: Any, declared: Any, returns: str) -> Any:
-    """`compiled` with the name, docstring and signature that were declared."""
+def _dressed(compiled: Any, declared: Any) -> Any:
+    """`compiled` with the name and docstring that were declared."""
     compiled.__name__, compiled.__qualname__ = declared.__name__, declared.__qualname__
     compiled.__doc__, compiled.__module__ = declared.__doc__, declared.__module__
-    compiled.__annotations__ = declared.__annotations__ | {"return": returns}
-    compiled.__signature__ = inspect.signature(declared).replace(return_annotation=returns)
+    compiled.__annotations__ = declared.__annotations__
     return compiled
 
 

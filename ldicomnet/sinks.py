@@ -6,13 +6,12 @@ Knows neither what the bytes mean nor where they come from; the header of a DICO
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from .body import Body, FileBody, MemoryBody, file_error
 from .errors import LDicomDataError
-from .part_file import PartFile
+from .part_file import PartFile, temporary_folder
 from .status import ErrorCode
 
 
@@ -81,7 +80,7 @@ class Spool:
         elif self.size <= self._memory_limit:
             self._parts.append(b"".join(fragments))
         else:
-            folder = self._folder or tempfile.gettempdir()
+            folder = self._folder or temporary_folder()
             self._file = PartFile(os.path.join(folder, "ldicomnet-"), f"spool to {folder}", 0o600)  # noqa: PTH118
             header = self._header()
             self._start = len(header)
