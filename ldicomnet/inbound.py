@@ -24,6 +24,8 @@ _LEAST_ROOM = 16 << 10
 """Bytes of room below which nothing is waited for."""
 _HEADER = 6
 """Bytes of a P-DATA-TF with one fragment that are not fragment but count for its length."""
+_TAIL = 10
+"""Bytes at the end of a command set that differ where the instance does."""
 _DATA = int(PduType.DATA_TRANSFER)
 _FIXED_LENGTHS = {3: 4, 5: 4, 6: 4, 7: 4}
 """Lengths of the PDUs that have no items, by type."""
@@ -92,7 +94,8 @@ class Inbound:
         self._command = bytearray()
         self._context = 0  # the context of the message that has begun, 0 between messages
         self._message: Message | None = None  # the message whose data set is arriving
-        self._last: Message | None = None  # the message decoded last: the answers to a C-FIND come alike
+        self._last: Message | None = None  # the message decoded last
+        self._id_at = -1  # where its message ID stands, once that is asked
         self._sink: Sink | None = None
         self._lost: LDicomDataError | None = None
         self._gathered: list[memoryview] = []
@@ -366,15 +369,14 @@ class Inbound:
             self._end_of_data()
 
     def _end_of_command(self, command: bytes) -> None:
-        last = self._last
-        if last is not None and last.command_set == command and last.presentation_id == self._context:
-            message = last.again()
-        else:
+        message = self._as_before(command)
+        if message is None:
             try:
                 self._last = message = decode(self._context, command)
             except LDicomProtocolError as error:
                 self._fail(error)
                 return
+            self._id_at = -1
         self._message = message
         if message.has_data_set:
             try:
@@ -383,6 +385,22 @@ class Inbound:
                 self._fail(error)
         else:
             self._end_of_message()
+
+    def _as_before(self, command: bytes) -> Message | None:
+        """The message, where but for its ID it is the one before: as echoes are, and the answers to a C-FIND."""
+        last = self._last
+        if last is None or len(last.command_set) != len(command) or last.presentation_id != self._context:
+            return None
+        before, at = last.command_set, self._id_at
+        if before == command:
+            return last.again(command, last.message_id)
+        if before[-_TAIL:] != command[-_TAIL:]:
+            return None
+        if at < 0:
+            at = self._id_at = last.position_of_id()
+        if before[:at] != command[:at] or before[at + 2 :] != command[at + 2 :]:
+            return None
+        return last.again(command, command[at] | command[at + 1] << 8)
 
     def _end_of_data(self) -> None:
         if self._gathered:

@@ -284,19 +284,33 @@ class Message:
         self._instance: str | None = None
         self._arguments: tuple[Any, ...] | None = None
 
-    def again(self) -> Message:
-        """Another message with the same command set, as those that answer one C-FIND are."""
+    def again(self, command_set: bytes, message_id: int) -> Message:
+        """The message of a command set that differs in nothing but the message ID."""
         message = Message(
             self.presentation_id,
-            self.command_set,
+            command_set,
             self.field,
-            self.message_id,
+            message_id,
             self.status,
             self.has_data_set,
-            self._elements,
         )
-        message._arguments, message._instance = self._arguments, self._instance
+        message._instance = self._instance
+        if self.row is not None:
+            message._arguments = (message_id, *self.arguments()[1:])
         return message
+
+    def position_of_id(self) -> int:
+        """Where the value of the message ID stands in the command set; its end where that is not plain to see."""
+        elements, end = self.elements, len(self.command_set)
+        if sum(map(len, elements.values())) + 8 * len(elements) != end:  # an element came twice
+            return end
+        number = MESSAGE_ID if self.expects_response else RESPONDED_ID
+        position = 8
+        for found, value in elements.items():
+            if found == number:
+                break
+            position += 8 + len(value)
+        return position
 
     @property
     def elements(self) -> dict[int, bytes]:
