@@ -156,6 +156,18 @@ class Scu(LDicomNet):
         self._closed = threading.Event()
         self.succeeded = 0
         self.began = self.ended = 0.0
+        self._associate = self._make_associate()
+
+    def _make_associate(self) -> LDicomAssociate:
+        associate = LDicomAssociate(True)
+        associate.default()
+        associate.set_calling("LDICOMNET")
+        associate.set_called(self._options.aec)
+        associate.set_max_length(True, self._options.max_pdu)
+        associate.set_async_operations(self._options.window > 1, self._options.window, 1)
+        for abstract_syntax in self.abstract_syntaxes:
+            associate.add_context(abstract_syntax, [EXPLICIT, IMPLICIT])
+        return associate
 
     def run(self) -> None:
         """Connect and wait for the end."""
@@ -167,15 +179,7 @@ class Scu(LDicomNet):
             print(f"no connection: {error.name}", file=sys.stderr)
             self._closed.set()
             return
-        associate = LDicomAssociate(True)
-        associate.default()
-        associate.set_calling("LDICOMNET")
-        associate.set_called(self._options.aec)
-        associate.set_max_length(True, self._options.max_pdu)
-        associate.set_async_operations(self._options.window > 1, self._options.window, 1)
-        for abstract_syntax in self.abstract_syntaxes:
-            associate.add_context(abstract_syntax, [EXPLICIT, IMPLICIT])
-        self.send_associate_request(associate)
+        self.send_associate_request(self._associate)
 
     def on_receive_associate_accept(self, associate: LDicomAssociate) -> None:
         self.began = perf_counter()

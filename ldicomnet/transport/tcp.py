@@ -98,7 +98,7 @@ class TcpTransport:
         self._closed = False
         self._is_shut = False
         self._timeout: float | None = None
-        self._host: Address = ("", 0)
+        self._host: Address | None = None
         self._peer: Address = (route.peer_address, route.peer_port) if route else ("", 0)
         self._sock = sock
         if sock is not None:
@@ -112,7 +112,8 @@ class TcpTransport:
         sock.settimeout(None)
         self._options.apply(sock)
         _set_kernel_timeout(sock, socket.SO_SNDTIMEO, self._send_timeout)
-        self._host, self._peer = plain_address(sock.getsockname()), plain_address(sock.getpeername())
+        if self._route is None:
+            self._peer = plain_address(sock.getpeername())
 
     # --- making the connection ------------------------------------------------------------------------------------
 
@@ -151,6 +152,7 @@ class TcpTransport:
                 sock.bind(_local_address(route, peer_family))
             sock.settimeout(None if until is None else max(0.001, until - monotonic()))
             sock.connect(address)
+            self._peer = plain_address(address)
             self._set_up(sock)
             if self._closed:
                 raise TimeoutError
@@ -227,12 +229,18 @@ class TcpTransport:
     def dispose(self) -> None:
         """Close the socket."""
         if self._sock is not None:
+            _ = self.host
             self._sock.close()
 
     @property
     def host(self) -> Address:
-        """Own address."""
-        return self._host
+        """Own address, also when the socket is closed."""
+        if self._host is None and self._sock is not None:
+            try:
+                self._host = plain_address(self._sock.getsockname())
+            except OSError:
+                return "", 0
+        return self._host or ("", 0)
 
     @property
     def peer(self) -> Address:
@@ -256,6 +264,10 @@ def _translate(error: Exception, doing: str) -> LDicomTransportError:
 
 def _peer_addresses(route: Route, what: str) -> list[tuple[socket.AddressFamily, tuple[object, ...]]]:
     """Families and addresses of the peer's name. The system's look-up has deadlines of its own."""
+    if route.ip_type == IpType.IPV4:
+        with contextlib.suppress(OSError, UnicodeError, ValueError):
+            socket.inet_pton(socket.AF_INET, route.peer_address)  # an address needs no look-up
+            return [(socket.AF_INET, (route.peer_address, route.peer_port))]
     try:
         found = socket.getaddrinfo(route.peer_address, route.peer_port, family(route.ip_type), socket.SOCK_STREAM)
     except _UNFIT as error:
