@@ -56,9 +56,7 @@ class LDicomAssociate:
         """Empty the object and set its kind."""
         self._request = bool(request)
         self._version = 1
-        self._called = ""
-        self._calling = ""
-        self._application = ""
+        self._called = self._calling = self._application = ""
         self._contexts: list[PresentationContext] = []
         self._info = UserInformation()
         self._head = b""  # of a received PDU: titles and reserved fields, which an accept repeats
@@ -75,8 +73,7 @@ class LDicomAssociate:
     def copy(self) -> Self:
         """An independent copy."""
         made = copy.copy(self)
-        made._contexts = [context.copy() for context in self._contexts]
-        made._info = self._info.copy()
+        made._contexts, made._info = [context.copy() for context in self._contexts], self._info.copy()
         return made
 
     # --- kind, version, titles, application context ---------------------------------------------------------------

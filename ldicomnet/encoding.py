@@ -96,7 +96,7 @@ def _leave_large_values(dataset: Dataset) -> None:
     for tag in list(dataset.keys()):
         element: Any = dataset.get_item(tag)
         value = element.value
-        if not isinstance(value, bytes) or len(value) < _LARGE:
+        if not isinstance(value, bytes) or len(value) < _LARGE or len(value) & 1:  # what is odd has to be padded
             continue
         vr = element.VR or ("OW" if tag == _PIXEL_DATA else None)
         if vr in _BUFFERED:

@@ -118,7 +118,7 @@ class Inbound:
     @property
     def bytes_of_message(self) -> int:
         """Bytes of the arriving data set so far."""
-        return self._sink.size if self._sink else 0
+        return self._sink.size + sum(map(len, self._gathered)) if self._sink else 0
 
     # --- the buffer -----------------------------------------------------------------------------------------------
 

@@ -183,7 +183,8 @@ def adopt(sock: socket.socket) -> None:
         is_fit = sock.type == socket.SOCK_STREAM and sock.family in (socket.AF_INET, socket.AF_INET6)
         if is_fit and hasattr(socket, "SO_ACCEPTCONN"):
             is_fit = bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
-        sock.setblocking(False)
+        if is_fit:
+            sock.setblocking(False)
     except (AttributeError, OSError) as error:
         raise LDicomUsageError(f"sock is {sock!r}: a listening TCP socket is wanted ({error})") from None
     if not is_fit:

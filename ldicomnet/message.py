@@ -116,6 +116,8 @@ class Row:
 
     uid_places: tuple[int, int]
     """Places of SOP class and instance UID among the parameters, -1 for none."""
+    has_list: bool
+    """Whether one of the values is a list."""
 
     @property
     def response(self) -> Row | None:
@@ -148,6 +150,7 @@ def _row(line: str) -> Row:
         decoders=tuple(each.decode for each in parameters),
         pieces=(_pieces(field, parameters, Command.ABSENT), _pieces(field, parameters, _PRESENT)),
         uid_places=(_place(names, "sop_class_uid"), _place(names, "sop_instance_uid")),
+        has_list=any(each.vr == "AT" for each in parameters),
     )
 
 
@@ -295,7 +298,7 @@ class Message:
             self.has_data_set,
         )
         message._instance = self._instance
-        if self.row is not None:
+        if self.row is not None and not self.row.has_list:
             message._arguments = (message_id, *self.arguments()[1:])
         return message
 
@@ -361,11 +364,14 @@ class Message:
 
     def arguments(self) -> tuple[Any, ...]:
         """The values of the row's parameters, for the hook."""
-        if self._arguments is None:
-            assert self.row is not None
-            elements = self.elements
-            self._arguments = tuple([decode_value(elements) for decode_value in self.row.decoders])
-        return self._arguments
+        if self._arguments is not None:
+            return self._arguments
+        assert self.row is not None
+        elements = self.elements
+        arguments = tuple([decode_value(elements) for decode_value in self.row.decoders])
+        if not self.row.has_list:  # which the hook may change
+            self._arguments = arguments
+        return arguments
 
     def __repr__(self) -> str:
         name = self.row.name if self.row else f"command field {self.field:04X}H"

@@ -178,9 +178,9 @@ class LDicomNet(Settings):
             LDicomUsageError: it is none, or the object is in use.
         """
         self._check_security()
-        adopt(sock)
         with self._life:
             self._check_idle()
+            adopt(sock)
             self._accept_from(sock)
 
     def _accept_from(self, sock: socket.socket) -> None:

@@ -57,10 +57,19 @@ class Operations:
             LDicomUsageError: the association ended meanwhile, or the message ID is in use.
             LDicomTimeoutError: no response came for so long that there is none to be expected.
         """
-        while not self.begin(message_id, context):
-            self._wait_for_room()
-            if self._over:
-                raise LDicomUsageError("the association ended while a request waited", ErrorCode.NET_INVALID)
+        try:
+            while not self.begin(message_id, context):
+                self._wait_for_room()
+                if self._over:
+                    raise LDicomUsageError("the association ended while a request waited", ErrorCode.NET_INVALID)
+        except BaseException:
+            self._wake_one()  # it may have been woken for room that it does not take
+            raise
+
+    def _wake_one(self) -> None:
+        with self._lock:
+            if self._freed is not None:
+                self._freed.notify()
 
     def _wait_for_room(self) -> None:
         longest = bounded(self._timeouts.dimse)

@@ -21,7 +21,7 @@ from .operations import Operations
 from .outbound import Buffer, batches, whole
 from .outbox import Outbox
 from .pdu import Abort, AssociateReject, Pdu
-from .status import AbortReason, AbortSource, Command, ErrorCode
+from .status import AbortReason, AbortSource, ErrorCode
 from .timing import NEVER, Limits, Timeouts, deadline
 from .transport import Transport
 from .upper_layer import SENDS_DATA, Effect, Event, State
@@ -162,13 +162,16 @@ class Sender:
             self.outbox.release()
 
     def cut(self) -> None:
-        """Read and write nothing any more; takes no lock."""
+        """Read and write nothing any more, and let nobody wait for the window; takes neither of the two locks."""
         self._stop_reading()
         self._transport.close()
+        self.operations.end()
 
     def end(self) -> None:
         """The connection is over: what waits is dropped, and whoever waits is told."""
-        self._in_turn.clear()
+        if self._in_turn:
+            self._log.warning("%d requests that waited for the operations window never left", len(self._in_turn))
+            self._in_turn.clear()
         self.operations.end()
         self.outbox.discard()
 
@@ -209,9 +212,7 @@ class Sender:
             LDicomDataError: the body could not be read; if that was in its middle, the association was aborted.
             LDicomTransportError: it could not be sent.
         """
-        if self._in_turn and self.outbox.is_reader and message.field != Command.C_CANCEL:
-            self._queue(message, body)  # what hooks send leaves in the order in which they sent it
-        elif not message.expects_response:
+        if not message.expects_response:
             self.outbox.submit(lambda: self._send_message(message, body), _size(message, body))
         elif self._begin(message):
             self._submit_request(message, body)
@@ -221,7 +222,8 @@ class Sender:
     def _begin(self, message: Message) -> bool:
         """Whether the window lets the request leave now; waits for that, but not on the reader thread."""
         self.check_associated()
-        if self.operations.begin(message.message_id, message.presentation_id):
+        is_behind = self._in_turn and self.outbox.is_reader  # requests of hooks leave in the order they were sent in
+        if not is_behind and self.operations.begin(message.message_id, message.presentation_id):
             return True
         if self.outbox.is_reader:
             return False
@@ -232,7 +234,7 @@ class Sender:
         self.check_associated()
         if len(self._in_turn) >= self._limits.waiting_operations:
             raise LDicomUsageError(
-                f"{len(self._in_turn)} messages are waiting for the operations window already", ErrorCode.NET_NO_BUFFERS
+                f"{len(self._in_turn)} requests are waiting for the operations window already", ErrorCode.NET_NO_BUFFERS
             )
         self._in_turn.append((message, body))
 
@@ -241,30 +243,32 @@ class Sender:
             self.outbox.submit(lambda: self._send_request(message, body), _size(message, body))
         except BaseException:
             self.operations.forget(message.message_id)
+            self.send_in_turn()
             raise
 
     def send_in_turn(self) -> None:
-        """The window has room again: send what hooks have left; on the reader thread."""
+        """The window has room again: send what hooks have left."""
+        if self._in_turn:
+            self.outbox.submit(self._send_in_turn, 0)
+
+    def _send_in_turn(self) -> None:
+        """Under the lock, so that one thread does it at a time."""
         while self._in_turn:
             message, body = self._in_turn[0]
             try:
-                if message.expects_response:
-                    if not self.operations.begin(message.message_id, message.presentation_id):
-                        return
-                    self._in_turn.popleft()
-                    self._submit_request(message, body)
-                else:
-                    self._in_turn.popleft()
-                    self.outbox.submit(lambda: self._send_message(message, body), _size(message, body))  # noqa: B023
+                if not self.operations.begin(message.message_id, message.presentation_id):
+                    return
+                self._in_turn.popleft()
+                self._send_request(message, body)
             except Exception as error:
                 self._lose_request(message, error)
                 return
 
     def _lose_request(self, message: Message, error: Exception) -> None:
-        """A message cannot leave, and who sent it has gone: the association must not go on as if it had."""
-        self._in_turn.clear()
+        """A request cannot leave, and who sent it has gone: the association must not go on as if it had."""
         if self._machine.state not in SENDS_DATA:
-            return
+            return  # `end` tells what did not leave
+        self._in_turn.clear()
         self._log.error("%s, which waited for its turn, could not be sent: %s; aborted", message, error)
         if self.ending is None:
             self.ending = error.code if isinstance(error, LDicomError) else ErrorCode.NET_FAILURE

@@ -159,7 +159,11 @@ class StreamSink:
                 self.size += len(fragment)
                 while fragment:  # a raw file may take a part, and others say nothing
                     count = self._file.write(fragment)
-                    fragment = fragment[len(fragment) if count is None else count :]
+                    if count is None:
+                        break
+                    if not 0 < count <= len(fragment):
+                        raise ValueError(f"it took {count} of {len(fragment)} bytes")
+                    fragment = fragment[count:]
         except OSError as error:
             raise file_error(error, "cannot write to the file object of on_begin_data", ErrorCode.WRITE) from error
         except Exception as error:  # it is the user's, and may be closed, or for text
