@@ -328,6 +328,7 @@ class Engine:
             self.invalid(error)
             return
         acceptable = not isinstance(pdu, AssociateRequest) or bool(pdu.version & 1)
+        self.sender.has_queued = False
         action = self._machine.react_to_peer(_EVENTS[PduType(pdu_type)], acceptable)
         self._deadlines.answer = deadline(self.sender.answer_time())
         if self._machine.state == State.STA12:
@@ -363,6 +364,7 @@ class Engine:
 
     def message(self, message: Message) -> None:
         """A whole message: a response renews or ends the wait for it."""
+        self.sender.has_queued = False
         if message.is_final or self._operations.awaited:
             self._settle(message)
         if self._wants.progress and message.body is not None:

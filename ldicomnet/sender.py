@@ -51,6 +51,7 @@ class Sender:
         ending: why the connection ends, once that is known.
         operations: the requests that await their response.
         outbox: the lock and the order of writes.
+        has_queued: whether the hook that runs on the reader thread has sent what waits for the window.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Sender:
         self.outbox = Outbox(transport, timeouts, limits, told, wants.sent_bytes, self._left_job_failed)
         self.operations = operations
         self.ending: ErrorCode | None = None
+        self.has_queued = False
         self._peer_maximum = 0
         self._pending_at = -NEVER
         self._release_agreed = False  # the answer to a release request waits for Sta12
@@ -170,7 +172,7 @@ class Sender:
     def end(self) -> None:
         """The connection is over: what waits is dropped, and whoever waits is told."""
         if self._in_turn:
-            self._log.warning("%d requests that waited for the operations window never left", len(self._in_turn))
+            self._log.warning("%d messages that waited for the operations window never left", len(self._in_turn))
             self._in_turn.clear()
         self.operations.end()
         self.outbox.discard()
@@ -212,7 +214,9 @@ class Sender:
             LDicomDataError: the body could not be read; if that was in its middle, the association was aborted.
             LDicomTransportError: it could not be sent.
         """
-        if not message.expects_response:
+        if self.has_queued and message.is_response and self._in_turn and self.outbox.is_reader:
+            self._queue(message, body)  # a C-GET's response leaves behind the C-STOREs that the same hook has sent
+        elif not message.expects_response:
             self.outbox.submit(lambda: self._send_message(message, body), _size(message, body))
         elif self._begin(message):
             self._submit_request(message, body)
@@ -237,6 +241,7 @@ class Sender:
                 f"{len(self._in_turn)} requests are waiting for the operations window already", ErrorCode.NET_NO_BUFFERS
             )
         self._in_turn.append((message, body))
+        self.has_queued = True
 
     def _submit_request(self, message: Message, body: Body | None) -> None:
         try:
@@ -256,6 +261,10 @@ class Sender:
         while self._in_turn:
             message, body = self._in_turn[0]
             try:
+                if not message.expects_response:
+                    self._in_turn.popleft()
+                    self._send_message(message, body)
+                    continue
                 if not self.operations.begin(message.message_id, message.presentation_id):
                     return
                 self._in_turn.popleft()
