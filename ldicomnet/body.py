@@ -249,9 +249,14 @@ def _unlink(path: str, process: int) -> None:
 
 
 def write_gathered(descriptor: int, pieces: Sequence[bytes | memoryview]) -> None:
-    """All of `pieces` to a file: by one gathering write where the system has it, and then what that left."""
+    """All of `pieces` to a file: by gathering writes where the system has them, and then what one left."""
+    for start in range(0, len(pieces), _IOV_MAX):
+        _write_some(descriptor, pieces[start : start + _IOV_MAX] if len(pieces) > _IOV_MAX else pieces)
+
+
+def _write_some(descriptor: int, pieces: Sequence[bytes | memoryview]) -> None:
     written = 0
-    if _GATHERS and 0 < len(pieces) <= _IOV_MAX:
+    if _GATHERS:
         written = os.writev(descriptor, pieces)
         if written == sum(map(len, pieces)):
             return

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 
 from . import checks
 from .associate import SMALLEST_MAXIMUM_LENGTH, LDicomAssociate
@@ -342,8 +342,8 @@ class Conversation:
     def _named_sink(self, target: object, message: Message) -> Sink:
         if isinstance(target, str | os.PathLike):
             return FileSink(checks.path(target), self._header(message), self._syncs_files)
-        if isinstance(target, SupportsWrite):
-            return StreamSink(target)
+        if callable(getattr(target, "write", None)):  # what wraps a file may delegate it
+            return StreamSink(cast(SupportsWrite, target))
         raise LDicomUsageError(f"on_begin_data gave {target!r}: a path, a binary file object or None is wanted")
 
     def _header(self, message: Message) -> bytes:

@@ -96,7 +96,7 @@ class PartFile:
         """Give it its name.
 
         Raises:
-            LDicomDataError: it cannot have that; nothing stays.
+            LDicomDataError: it cannot have that, and nothing stays; or the folder could not be flushed.
         """
         try:
             os.replace(self._name, path)  # noqa: PTH105

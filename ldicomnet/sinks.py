@@ -5,9 +5,10 @@ Knows neither what the bytes mean nor where they come from; the header of a DICO
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO, Protocol, runtime_checkable
+from typing import Any, BinaryIO, Protocol
 
 from .body import Body, FileBody, MemoryBody, file_error
 from .errors import LDicomDataError
@@ -15,7 +16,6 @@ from .part_file import PartFile, temporary_folder
 from .status import ErrorCode
 
 
-@runtime_checkable
 class SupportsWrite(Protocol):
     """A binary file object, as far as a data set is written to it."""
 
@@ -159,8 +159,10 @@ class StreamSink:
                 self.size += len(fragment)
                 while fragment:  # a raw file may take a part, and others say nothing
                     count = self._file.write(fragment)
-                    if count is None:
+                    if count is None and not isinstance(self._file, io.RawIOBase):
                         break
+                    if count is None:  # a raw file says so when it took nothing
+                        raise ValueError("it is not blocking")
                     if not 0 < count <= len(fragment):
                         raise ValueError(f"it took {count} of {len(fragment)} bytes")
                     fragment = fragment[count:]

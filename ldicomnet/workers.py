@@ -70,9 +70,13 @@ class Workers:
                 self._jobs.put(None)
 
     def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            try:
-                job()
-            finally:
-                with self._lock:
-                    self._busy -= 1
+        try:
+            while (job := self._jobs.get()) is not None:
+                try:
+                    job()
+                finally:
+                    with self._lock:
+                        self._busy -= 1
+        finally:  # also of what no job should raise
+            with self._lock:
+                self._threads -= 1

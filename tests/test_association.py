@@ -593,4 +593,4 @@ class Threads(Ends):
 
 def _is_sending(net: LDicomNet) -> bool:
     assert net._conversation is not None
-    return net._conversation.engine._sending_message
+    return net._conversation.engine.sender._sending_message

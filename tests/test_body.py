@@ -1,4 +1,4 @@
-"""`body`: encoded data sets in memory and in files, and the sink that gathers them."""
+"""`body`: encoded data sets in memory and in files, read through a few buffers that are used again and again."""
 
 from __future__ import annotations
 
@@ -9,12 +9,25 @@ import os
 import tempfile
 import unittest
 import warnings
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from ldicomnet import body as room
-from ldicomnet.body import Body, FileBody, MemoryBody, Spool, file_error
+from ldicomnet.body import (
+    Body,
+    FileBody,
+    MemoryBody,
+    PiecesBody,
+    file_error,
+    give_buffer,
+    take_buffer,
+    write_gathered,
+)
 from ldicomnet.errors import LDicomDataError
+from ldicomnet.sinks import FileSink, Spool
 from ldicomnet.status import ErrorCode
 
 DATA = bytes(range(256)) * 20
@@ -47,6 +60,11 @@ class Folder(unittest.TestCase):
         """What is in the folder."""
         return sorted(path.name for path in self.folder.iterdir())
 
+    def patch_chunk(self, size: int) -> None:
+        """From now on a buffer has `size` bytes, and none of another size is spare."""
+        for name, value in (("_CHUNK", size), ("_spare", deque(maxlen=room._SPARE_BUFFERS))):
+            self.enterContext(mock.patch.object(room, name, value))
+
 
 class Bodies(Folder):
     """What memory and files have in common: the contract of `Body`."""
@@ -54,16 +72,20 @@ class Bodies(Folder):
     def bodies(self, data: bytes) -> list[tuple[str, Body]]:
         """A body of each kind with the same bytes."""
         spool, spilled = Spool(str(self.folder), 1 << 20), Spool(str(self.folder), 0, lambda: b"a header")
-        for sink in (spool, spilled):
+        named = FileSink(str(self.folder / "named"), b"its header")
+        for sink in (spool, spilled, named):
             sink.write(views(data, b""))
         return [
             ("bytes", MemoryBody(data)),
             ("bytearray", MemoryBody(bytearray(data))),
+            ("one piece", PiecesBody([data])),
+            ("pieces", PiecesBody([data[:7], b"", data[7:1500], data[1500:1501], data[1501:]])),
             ("a file", FileBody(self.file(data, "whole"), 0)),
             ("the rest of a file", FileBody(self.file(b"header" + data, "rest"), 6)),
             ("the middle of a file", FileBody(self.file(b"header" + data + b"behind", "middle"), 6, len(data))),
             ("a spool in memory", spool.finish()),
             ("a spool in a file", spilled.finish()),
+            ("a named file", named.finish()),
         ]
 
     def test_any_number_of_times(self) -> None:
@@ -77,19 +99,29 @@ class Bodies(Folder):
                         self.assertEqual(b"".join(bytes(chunk) for chunk in body.chunks(16)), data)
 
     def test_chunks_are_multiples_but_for_the_last(self) -> None:
-        with mock.patch.object(room, "_CHUNK", 1000):
-            for size in (2, 10, 999, 1000, 1001, 10_000):
-                for name, body in self.bodies(DATA):
-                    with self.subTest(name, size=size):
-                        lengths = [len(chunk) for chunk in body.chunks(size)]
-                        self.assertEqual(sum(lengths), len(DATA))
-                        self.assertEqual([length % size for length in lengths[:-1]], [0] * (len(lengths) - 1))
+        self.patch_chunk(1000)
+        for size in (2, 10, 999, 1000):
+            for name, body in self.bodies(DATA):
+                with self.subTest(name, size=size):
+                    self.check_multiples(body, size)
+
+    def test_chunks_are_multiples_of_more_than_a_buffer_too(self) -> None:
+        self.patch_chunk(1000)
+        for name, body in self.bodies(DATA):
+            with self.subTest(name):
+                self.check_multiples(body, 1001)
+
+    def check_multiples(self, body: Body, size: int) -> None:
+        """Every chunk but the last has a multiple of `size`."""
+        lengths = [len(chunk) for chunk in body.chunks(size)]
+        self.assertEqual(sum(lengths), len(DATA))
+        self.assertEqual([length % size for length in lengths[:-1]], [0] * (len(lengths) - 1))
 
     def test_chunks_of_a_file_are_of_one_buffer(self) -> None:
         """However large the file is, one buffer is read into."""
-        with mock.patch.object(room, "_CHUNK", 1000):
-            chunks = FileBody(self.file(DATA), 0).chunks(10)
-            self.assertEqual(len({id(chunk.obj) for chunk in chunks}), 1)
+        self.patch_chunk(1000)
+        chunks = FileBody(self.file(DATA), 0).chunks(10)
+        self.assertEqual(len({id(chunk.obj) for chunk in chunks}), 1)
 
     def test_open_reads_and_seeks(self) -> None:
         for name, body in self.bodies(DATA):
@@ -169,14 +201,37 @@ class Files(Folder):
 
     def test_short_reads(self) -> None:
         """A system may give less than was asked for."""
-        path = self.file(DATA)
+        path = self.file(b"header" + DATA + b"behind")
+        read_at = room._read_at
 
-        class Reluctant(io.FileIO):
-            def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-                return super().readinto(memoryview(buffer)[:7]) or 0
+        def reluctant(descriptor: int, view: memoryview, position: int) -> int:
+            return read_at(descriptor, view[:7], position)
 
-        with mock.patch.object(Path, "open", lambda self, mode, buffering: Reluctant(self, mode)):
-            self.assertEqual(b"".join(bytes(chunk) for chunk in FileBody(path, 0).chunks(100)), DATA)
+        with mock.patch.object(room, "_read_at", reluctant):
+            self.assertEqual(b"".join(bytes(chunk) for chunk in FileBody(path, 6, len(DATA)).chunks(100)), DATA)
+
+    def test_a_file_that_cannot_be_read_on(self) -> None:
+        body = FileBody(self.file(DATA), 0)
+        with mock.patch.object(room, "_read_at", side_effect=OSError(errno.EIO, "Input/output error")):
+            with self.assertRaises(LDicomDataError) as caught:
+                list(body.chunks(16))
+        self.assertEqual(caught.exception.code, ErrorCode.READ)
+        self.assertIn(f"cannot read {body.path}: Input/output error", str(caught.exception))
+
+    def test_without_preadv(self) -> None:
+        """As Windows reads: the descriptor has one position, which nobody else moves."""
+        body = FileBody(self.file(b"header" + DATA + b"behind"), 6, len(DATA))
+        self.patch_chunk(1000)
+
+        def read_at(descriptor: int, view: memoryview, position: int) -> int:
+            os.lseek(descriptor, position, os.SEEK_SET)
+            data = os.read(descriptor, len(view))
+            view[: len(data)] = data
+            return len(data)
+
+        with mock.patch.object(room, "_read_at", read_at):
+            for first, second in zip(body.chunks(10), body.chunks(10), strict=True):
+                self.assertEqual(first, second)
 
     def test_errors_of_files(self) -> None:
         rows = (
@@ -216,151 +271,131 @@ class Files(Folder):
                 self.assertEqual(file.read(), DATA)
 
 
-class Spools(Folder):
-    """The sink: memory up to a limit, then a file."""
+class Buffers(Folder):
+    """The buffers of 1 MiB that files are read through."""
 
-    def spool(self, memory: int = 1000, header: bytes = b"") -> Spool:
-        """A spool into the folder."""
-        return Spool(str(self.folder), memory, lambda: header)
+    def setUp(self) -> None:
+        super().setUp()
+        self.patch_chunk(1000)
 
-    def test_the_threshold(self) -> None:
-        for length, files in ((0, 0), (999, 0), (1000, 0), (1001, 1), (5000, 1)):
-            for size in (1, 7, 5000):
-                with self.subTest(length=length, size=size):
-                    spool = self.spool()
-                    for at in range(0, length, size):
-                        spool.write(views(DATA[at : min(at + size, length)]))
-                    self.assertEqual(spool.size, length)
-                    body = spool.finish()
-                    self.assertEqual(len(self.left()), files)
-                    with body.open() as file:
-                        self.assertEqual(file.read(), DATA[:length])
-                    del body
-                    gc.collect()
-                    self.assertEqual(self.left(), [])
+    def test_one_after_the_other_is_the_same(self) -> None:
+        body = FileBody(self.file(DATA), 0)
+        used = {id(chunk.obj) for _ in range(5) for chunk in body.chunks(10)}
+        self.assertEqual(len(used), 1)
+        self.assertEqual(len(room._spare), 1)
 
-    def test_the_header_goes_before_the_data_set(self) -> None:
-        for parts in ((DATA,), (DATA[:900], DATA[900:]), (DATA[:900], DATA[900:1100], DATA[1100:])):
-            spool = self.spool(header=b"the header")
-            for part in parts:
-                spool.write(views(part))
-            body = spool.finish()
-            (name,) = self.left()
-            self.assertEqual((self.folder / name).read_bytes(), b"the header" + DATA)
-            self.assertEqual((body.size, bytes(body.open().read())), (len(DATA), DATA))
-            del body
+    def test_pieces_in_memory_take_one_too(self) -> None:
+        body = PiecesBody([DATA[:10], DATA[10:]])
+        used = {id(chunk.obj) for _ in range(5) for chunk in body.chunks(10)}
+        self.assertEqual((len(used), len(room._spare)), (1, 1))
+        abandoned = body.chunks(10)
+        next(abandoned)
+        del abandoned
+        gc.collect()
+        self.assertEqual(len(room._spare), 1)
 
-    def test_the_header_is_not_made_for_nothing(self) -> None:
-        header = mock.Mock(return_value=b"")
-        spool = Spool(str(self.folder), 1000, header)
-        spool.write(views(DATA[:1000]))
-        header.assert_not_called()
-        spool.write(views(DATA))
-        spool.write(views(DATA))
-        header.assert_called_once_with()
-        spool.discard()
+    def test_two_at_once_are_two(self) -> None:
+        """Each chunk stays as it is until the next one of its own file."""
+        other = bytes(reversed(DATA))
+        one, two = FileBody(self.file(DATA), 0).chunks(10), FileBody(self.file(other, "other"), 0).chunks(10)
+        first, second = b"", b""
+        for chunk, its in zip(one, two, strict=True):
+            first, second = first + chunk, second + its
+            self.assertIsNot(chunk.obj, its.obj)
+        self.assertEqual((first, second), (DATA, other))
+        self.assertEqual(len(room._spare), 2)
 
-    def test_the_file_is_nobody_elses(self) -> None:
-        spool = self.spool(0)
-        spool.write(views(DATA))
-        (name,) = self.left()
-        self.assertRegex(name, r"^ldicomnet-.+\.dcm$")
-        if os.name != "nt":
-            self.assertEqual((self.folder / name).stat().st_mode & 0o077, 0)
-        spool.discard()
+    def test_given_back_however_it_ends(self) -> None:
+        path = self.file(DATA)
+        body, gone = FileBody(path, 0), FileBody(path, 0)
+        gone.path = str(self.folder / "gone")
+        abandoned = body.chunks(10)
+        next(abandoned)
+        self.assertEqual(len(room._spare), 0)
+        del abandoned
+        gc.collect()
+        self.assertEqual(len(room._spare), 1)
+        os.truncate(path, 1500)
+        for broken in (body, gone):
+            with self.assertRaises(LDicomDataError):
+                list(broken.chunks(10))
+            self.assertEqual(len(room._spare), 1)
 
-    def test_fragments_are_not_kept(self) -> None:
-        """The receive buffer is written anew after each call."""
-        for memory in (0, 1 << 20):
-            buffer = bytearray(b"first")
-            spool = self.spool(memory)
-            spool.write([memoryview(buffer)])
-            buffer[:] = b"later"
-            with spool.finish().open() as file:
-                self.assertEqual(file.read(), b"first")
+    def test_not_taken_before_the_first_chunk(self) -> None:
+        chunks = FileBody(self.file(DATA), 0).chunks(10)
+        del chunks
+        self.assertEqual(len(room._spare), 0)
 
-    def test_discard(self) -> None:
-        for memory in (0, 100_000):
-            spool = self.spool(memory)
-            spool.write(views(DATA))
-            spool.discard()
-            spool.discard()
-            self.assertEqual(self.left(), [])
+    def test_few_are_kept(self) -> None:
+        taken = [take_buffer() for _ in range(20)]
+        self.assertEqual(len({id(buffer) for buffer in taken}), 20)
+        self.assertEqual({len(buffer) for buffer in taken}, {1000})
+        for buffer in taken:
+            give_buffer(buffer)
+        self.assertEqual(len(room._spare), room._SPARE_BUFFERS)
 
+
+class Gathering(Folder):
+    """`write_gathered`: all of it reaches the descriptor, whatever one call takes."""
+
+    PARTS = (b"header", b"", *(DATA[at : at + 100] for at in range(0, len(DATA), 100)), b"", b"end")
+    WHOLE = b"".join(PARTS)
+
+    def check(self, pieces: tuple[bytes, ...] = PARTS, whole: bytes = WHOLE) -> None:
+        """What is in the file once they were written."""
+        path = self.folder / "written"
+        with path.open("wb", buffering=0) as file:
+            write_gathered(file.fileno(), [b"b", memoryview(b"efore")])
+            write_gathered(file.fileno(), [memoryview(piece) for piece in pieces])
+            write_gathered(file.fileno(), pieces)
+        self.assertEqual(path.read_bytes(), b"before" + whole + whole)
+
+    def test_one_call(self) -> None:
+        self.check()
+
+    def test_nothing(self) -> None:
+        self.check((), b"")
+        self.check((b"", b""), b"")
+
+    def test_more_than_one_call_takes(self) -> None:
+        many = tuple(DATA[at : at + 1] for at in range(3000))
+        for count in (room._IOV_MAX - 1, room._IOV_MAX, room._IOV_MAX + 1, 3000):
+            self.check(many[:count], DATA[:count])
+
+    def test_without_a_gathering_write(self) -> None:
+        with mock.patch.object(room, "_GATHERS", False):
+            self.check()
+
+    def partly(self, taken: int) -> Callable[..., int]:
+        """A system call that takes no more than so many bytes."""
+        write = os.write
+
+        def call(descriptor: int, data: Any) -> int:
+            whole = b"".join(data) if isinstance(data, list | tuple) else bytes(data)
+            return write(descriptor, whole[:taken])
+
+        return call
+
+    @unittest.skipUnless(hasattr(os, "writev"), "this system has no writev")
     def test_a_gathering_write_that_takes_only_a_part(self) -> None:
-        if not hasattr(os, "writev"):
-            self.skipTest("this system has no writev")
-        writev = os.writev
-
-        def partly(descriptor: int, buffers: list[memoryview]) -> int:
-            return writev(descriptor, [memoryview(b"".join(buffers))[:taken]])
-
-        parts = [DATA[at : at + 100] for at in range(0, len(DATA), 100)]
-        for taken in (0, 1, 99, 100, 101, len(DATA) - 1, len(DATA)):
-            with self.subTest(taken=taken), mock.patch.object(room.os, "writev", partly):
-                spool = self.spool(0)
-                spool.write(views(*parts))
-                with spool.finish().open() as file:
-                    self.assertEqual(file.read(), DATA)
+        for taken in (0, 1, 5, 6, 7, 99, 100, 101, 106, len(self.WHOLE) - 1, len(self.WHOLE)):
+            with self.subTest(taken=taken), mock.patch.object(room.os, "writev", self.partly(taken)):
+                self.check()
 
     def test_a_write_that_takes_only_a_part(self) -> None:
-        class Reluctant(io.FileIO):
-            def write(self, data: bytes | memoryview) -> int:  # type: ignore[override]
-                return super().write(memoryview(data)[:11])
+        for taken in (1, 11, 100):
+            with self.subTest(taken=taken), mock.patch.object(room.os, "write", self.partly(taken)):
+                with mock.patch.object(room, "_GATHERS", False):
+                    self.check(self.PARTS[:9], b"".join(self.PARTS[:9]))
 
-        with mock.patch.object(room.io, "FileIO", Reluctant):
-            spool = self.spool(100, b"a header of some length")
-            with mock.patch.object(room, "_IOV_MAX", 0):
-                spool.write(views(DATA[:90]))
-                spool.write(views(DATA[90:3000], DATA[3000:]))
-            with spool.finish().open() as file:
-                self.assertEqual(file.read(), DATA)
-
-    def test_more_fragments_than_one_write_takes(self) -> None:
-        spool = self.spool(0)
-        spool.write(views(*(DATA[at : at + 1] for at in range(3000))))
-        with spool.finish().open() as file:
-            self.assertEqual(file.read(), DATA[:3000])
-
-    def test_a_disk_that_is_full(self) -> None:
+    @unittest.skipUnless(hasattr(os, "writev"), "this system has no writev")
+    def test_a_disk_that_is_full_behind_a_part(self) -> None:
+        """The `OSError` is left to who knows which file it is."""
         full = OSError(errno.ENOSPC, "No space left on device")
-        for module, name in ((room.tempfile, "mkstemp"), (room.os, "writev")):
-            with self.subTest(name), mock.patch.object(module, name, side_effect=full):
-                spool = self.spool(0)
-                with self.assertRaises(LDicomDataError) as caught:
-                    spool.write(views(DATA))
-                self.assertEqual(caught.exception.code, ErrorCode.DISK_FULL)
-                self.assertIn(str(self.folder), str(caught.exception))
-                spool.discard()
-                self.assertEqual(self.left(), [])
-
-    def test_a_disk_that_is_full_when_the_file_is_closed(self) -> None:
-        class Failing(io.FileIO):
-            def close(self) -> None:
-                if not self.closed:
-                    super().close()
-                    raise OSError(errno.EDQUOT, "Disk quota exceeded")
-
-        with mock.patch.object(room.io, "FileIO", Failing):
-            spool = self.spool(0)
-            spool.write(views(DATA))
-            with self.assertRaises(LDicomDataError) as caught:
-                spool.finish()
-        self.assertEqual(caught.exception.code, ErrorCode.DISK_FULL)
-        self.assertEqual(self.left(), [])
-
-    def test_a_folder_that_is_not_there(self) -> None:
-        spool = Spool(str(self.folder / "none"), 0)
-        with self.assertRaises(LDicomDataError) as caught:
-            spool.write(views(DATA))
-        self.assertEqual(caught.exception.code, ErrorCode.WRITE)
-
-    def test_no_folder_is_the_systems(self) -> None:
-        with mock.patch.object(tempfile, "tempdir", str(self.folder)):
-            spool = Spool(None, 0)
-            spool.write(views(DATA))
-            self.assertEqual(len(self.left()), 1)
-            spool.discard()
+        with mock.patch.object(room.os, "writev", lambda *_: 4), mock.patch.object(room.os, "write", side_effect=full):
+            with (self.folder / "written").open("wb", buffering=0) as file, self.assertRaises(OSError) as caught:
+                write_gathered(file.fileno(), self.PARTS)
+        self.assertIs(caught.exception, full)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unittest
+from pathlib import PurePosixPath
 from typing import Any
 
 from pydicom.uid import UID
@@ -91,6 +92,21 @@ class Checks(unittest.TestCase):
         for wrong in (bytes(0x10000), "text", 5, None, 1.5, ["a"]):
             with self.subTest(value=str(wrong)[:20]):
                 self.refuses(checks.octets, wrong)
+
+    def test_paths(self) -> None:
+        for value in ("a", "", "/a/b.dcm", "\u00e4.dcm", PurePosixPath("a/b"), "a" * 5000):
+            path = checks.path(value)
+            self.assertEqual((path, type(path)), (str(value), str))
+        for wrong in ("a\0b", "\0", b"a", PurePosixPath("a\0b"), None, 5, ["a"], "\ud800", object()):
+            with self.subTest(value=wrong), self.assertRaises(LDicomUsageError) as caught:
+                checks.path(wrong)
+            self.assertIn("path is", str(caught.exception))
+
+    def test_folders(self) -> None:
+        for value in ("a", "", PurePosixPath("a/b")):
+            self.assertEqual(checks.folder("the_argument", value), str(value))
+        for wrong in (None, 5, ["a"], object()):
+            self.refuses(checks.folder, wrong)
 
     def test_entries(self) -> None:
         for index in (0, 2):

@@ -169,10 +169,10 @@ class Saving(unittest.TestCase):
 
     def test_order_of_a_durable_save(self) -> None:
         steps: list[str] = []
-        real = {"fsync": os.fsync, "replace": Path.replace}
+        real = {"fsync": os.fsync, "replace": os.replace}
         with (
             mock.patch("os.fsync", lambda fd: (steps.append("fsync"), real["fsync"](fd))[1]),
-            mock.patch.object(Path, "replace", lambda a, b: (steps.append("rename"), real["replace"](a, b))[1]),
+            mock.patch("os.replace", lambda a, b: (steps.append("rename"), real["replace"](a, b))[1]),
         ):
             self.source.save(self.folder / "saved.dcm")
         self.assertEqual(steps, ["fsync", "rename", "fsync"])
@@ -186,6 +186,22 @@ class Saving(unittest.TestCase):
         with self.assertRaises(LDicomDataError):
             self.source.save(self.folder / "absent" / "saved.dcm")
 
+    def test_a_failure_leaves_what_was_there(self) -> None:
+        target = self.folder / "saved.dcm"
+        target.write_bytes(b"before")
+        for call in ("os.fsync", "os.replace", "os.writev", "os.open"):
+            if hasattr(os, call[3:]):
+                with mock.patch(call, side_effect=OSError(28, "No space left on device")):
+                    self.assertRaises(LDicomDataError, LDicomDS.from_bytes(b"ab", IMPLICIT, "1.2", "1.3").save, target)
+        self.assertEqual((os.listdir(self.folder), target.read_bytes()), (["saved.dcm"], b"before"))
+
+    def test_over_the_file_it_comes_from(self) -> None:
+        target = self.folder / "saved.dcm"
+        self.source.save(target)
+        loaded = LDicomDS.load(target)
+        loaded.save(target)
+        self.assertEqual(LDicomDS.load(target).read(), self.source.read())
+
     def test_a_file_that_vanished(self) -> None:
         path = self.folder / "original.dcm"
         self.source.save(path)
@@ -196,6 +212,49 @@ class Saving(unittest.TestCase):
         with self.assertRaises(LDicomDataError):
             loaded.read()
         self.assertEqual(os.listdir(self.folder), [])
+
+
+class FromBytes(unittest.TestCase):
+    """`from_bytes`: what is encoded already is not looked at."""
+
+    def setUp(self) -> None:
+        self.source = LDicomDS.load(path_of("CT_small.dcm"))
+        self.data = self.source.read()
+
+    def test_it_is_what_was_given(self) -> None:
+        for data in (self.data, bytearray(self.data), b"", b"no data set at all"):
+            made = LDicomDS.from_bytes(data, EXPLICIT, "1.2", "1.3")
+            self.assertEqual((made.read(), made.size, made.transfer_syntax), (bytes(data), len(data), EXPLICIT))
+            self.assertEqual((made.sop_class_uid, made.sop_instance_uid, made.file_name), ("1.2", "1.3", "1.3.dcm"))
+            self.assertIs(to_body(made, EXPLICIT, False), made.body)
+
+    def test_what_it_is_an_instance_of_is_read_from_it(self) -> None:
+        made = LDicomDS.from_bytes(self.data, EXPLICIT)
+        uids = self.source.sop_class_uid, self.source.sop_instance_uid
+        self.assertEqual((made.sop_class_uid, made.sop_instance_uid), uids)
+        self.assertEqual(made.dataset.PatientName, "CompressedSamples^CT1")
+
+    def test_saved(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            LDicomDS.from_bytes(self.data, EXPLICIT).save(Path(folder, "a.dcm"))
+            again = LDicomDS.load(Path(folder, "a.dcm"))
+            self.assertEqual((again.read(), again.transfer_syntax), (self.data, EXPLICIT))
+            self.assertEqual(again.sop_instance_uid, self.source.sop_instance_uid)
+
+    def test_converted(self) -> None:
+        body = to_body(LDicomDS.from_bytes(self.data, EXPLICIT), IMPLICIT, False)
+        _compare(self, self.source.dataset, LDicomDS(body, IMPLICIT).dataset)
+
+    def test_misuse(self) -> None:
+        for wrong in ("text", None, 5, memoryview(b"ab"), [1, 2], self.source):
+            with self.subTest(type(wrong)), self.assertRaises(LDicomUsageError) as caught:
+                LDicomDS.from_bytes(wrong, EXPLICIT)  # type: ignore[arg-type]
+            self.assertIn("data is", str(caught.exception))
+
+    def test_garbage_is_one_error_on_demand(self) -> None:
+        made = LDicomDS.from_bytes(b"no deflate stream", DEFLATED)
+        with self.assertRaises(LDicomDataError):
+            _ = made.sop_instance_uid
 
 
 class FromDatasets(unittest.TestCase):

@@ -92,7 +92,13 @@ class Caps(unittest.TestCase):
 
     def test_defaults(self) -> None:
         limits = Limits()
-        rows = (("association_pdu", 1 << 20), ("command_set", 64 << 10), ("data_set", None))
+        rows = (
+            ("association_pdu", 1 << 20),
+            ("command_set", 64 << 10),
+            ("data_set", None),
+            ("workers", 16),
+            ("waiting_operations", 4096),
+        )
         for name, expected in rows:
             self.assertEqual(getattr(limits, name), expected)
         for field in fields(Limits):

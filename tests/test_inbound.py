@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import random
+import struct
 import tempfile
 import unittest
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
-from ldicomnet.body import Spool
+from ldicomnet import inbound as room
+from ldicomnet.command_set import encode_elements
 from ldicomnet.errors import LDicomDataError, LDicomProtocolError
 from ldicomnet.inbound import Inbound
-from ldicomnet.message import BY_NAME, Message, encode, encode_elements
-from ldicomnet.status import AbortReason, ErrorCode
+from ldicomnet.message import BY_NAME, ROWS, Message, Row, decode, encode
+from ldicomnet.sinks import Sink, Spool
+from ldicomnet.status import AbortReason, ErrorCode, Status
 from ldicomnet.timing import Limits
 
 from .spoiling import need
@@ -53,6 +57,15 @@ def store(context: int, body: bytes, size: int = 1000) -> bytes:
     return p_data(pdv(context, COMMAND | LAST, STORE)) + b"".join(data)
 
 
+def filled(row: Row, message_id: int) -> tuple[Any, ...]:
+    """Values of a row's parameters."""
+    texts = {"sop_class_uid": "1.2.840.10008.1.1", "sop_instance_uid": "1.2.3", "move_ae": "MOVER"}
+    return tuple(
+        message_id if one.name == "message_id" else [0x00100010] if one.vr == "AT" else texts.get(one.name, 0x0102)
+        for one in row.parameters
+    )
+
+
 class Broken(Spool):
     """A sink that cannot take anything."""
 
@@ -64,9 +77,11 @@ class Broken(Spool):
 class Log:
     """Notes what it is told; like the engine it passes P-DATA-TF over once something was invalid."""
 
-    def __init__(self, folder: str | None = None, memory: int = 1 << 30, spools: Iterable[type[Spool]] = ()) -> None:
+    def __init__(
+        self, folder: str | None = None, memory: int = 1 << 30, sinks: Iterable[type[Spool] | None] = ()
+    ) -> None:
         self.events: list[tuple[Any, ...]] = []
-        self.folder, self.memory, self.spools = folder, memory, list(spools)
+        self.folder, self.memory, self.sinks = folder, memory, list(sinks)
         self.takes_data, self.goes_on = True, False
 
     def data_pdu(self) -> bool:
@@ -83,15 +98,17 @@ class Log:
         self.events.append(("invalid", error.reason, error.code, str(error)))
         self.takes_data = self.goes_on
 
-    def spool(self, message: Message) -> Spool:
+    def sink(self, message: Message) -> Sink | None:
         """See `Events`."""
-        self.events.append(("spool", message.command_set))
-        kind = self.spools.pop(0) if self.spools else Spool
-        return kind(self.folder, self.memory)
+        self.events.append(("sink", message.command_set))
+        if not self.sinks:
+            return Spool(self.folder, self.memory)
+        kind = self.sinks.pop(0)
+        return None if kind is None else kind(self.folder, self.memory)
 
     def message(self, message: Message) -> None:
-        """See `Events`."""
-        body = message.body
+        """See `Events`; the body is taken out of the message, as `Conversation` does it."""
+        body, message.body = message.body, None
         data = None if body is None else body.open().read()
         self.events.append(("message", message.presentation_id, message.command_set, data))
 
@@ -102,6 +119,11 @@ class Log:
     def of(self, *names: str) -> list[tuple[Any, ...]]:
         """The events of these names, without the name where there is one."""
         return [event[1:] if len(names) == 1 else event for event in self.events if event[0] in names]
+
+    @property
+    def told(self) -> list[tuple[Any, ...]]:
+        """All events, but how often it was asked whether P-DATA-TF are taken: that depends on what came together."""
+        return [event for event in self.events if event[0] != "data_pdu"]
 
 
 def feed(inbound: Inbound, data: bytes, cuts: Iterable[int] = ()) -> None:
@@ -128,7 +150,7 @@ def run(
     if raw:
         inbound.raw = lambda pdu_type, whole: log.events.append(("raw", pdu_type, whole))
     feed(inbound, data, cuts)
-    inbound.discard()
+    inbound.end()
     return log
 
 
@@ -194,14 +216,14 @@ class AnySplit(unittest.TestCase):
         whole = run(data, raw=raw)
         self.assertEqual(whole.of("message", "control_pdu", "invalid", "message_lost"), expected)
         split = run(data, [int(place * len(data)) for place in places], raw=raw)
-        self.assertEqual(split.events, whole.events)
+        self.assertEqual(split.told, whole.told)
 
     @settings(derandomize=True, max_examples=60, deadline=None)
     @given(streams())
     def test_whole_pdus_and_streaming_tell_the_same(self, stream: Stream) -> None:
         data, _expected = stream
         streaming, whole = run(data), run(data, raw=True)
-        self.assertEqual([event for event in whole.events if event[0] != "raw"], streaming.events)
+        self.assertEqual([event for event in whole.told if event[0] != "raw"], streaming.told)
         self.assertEqual(b"".join(content for _type, content in whole.of("raw")), data)
 
     def test_byte_by_byte_and_at_every_byte(self) -> None:
@@ -210,9 +232,9 @@ class AnySplit(unittest.TestCase):
             whole = run(data, raw=raw)
             self.assertEqual(len(whole.of("message")), 2)
             self.assertEqual(b"".join(content for _type, content in whole.of("raw")), data if raw else b"")
-            self.assertEqual(run(data, range(len(data)), raw=raw).events, whole.events)
+            self.assertEqual(run(data, range(len(data)), raw=raw).told, whole.told)
             for cut in range(len(data)):
-                self.assertEqual(run(data, (cut,), raw=raw).events, whole.events, cut)
+                self.assertEqual(run(data, (cut,), raw=raw).told, whole.told, cut)
 
     def test_seeded_random_bytes(self) -> None:
         """No bytes at all lead to anything but events, and to the same in any pieces."""
@@ -223,7 +245,7 @@ class AnySplit(unittest.TestCase):
                 data[generator.randrange(len(data))] = generator.randrange(256)
             cuts = [generator.randrange(len(data)) for _ in range(10)]
             with self.subTest(seed=seed):
-                self.assertEqual(run(bytes(data), cuts).events, run(bytes(data)).events)
+                self.assertEqual(run(bytes(data), cuts).told, run(bytes(data)).told)
 
 
 class Packing(unittest.TestCase):
@@ -266,7 +288,7 @@ class Packing(unittest.TestCase):
 
     def test_the_data_set_type_decides_whether_a_data_set_comes(self) -> None:
         log = run(p_data(pdv(1, COMMAND | LAST, ECHO)) + store(1, b"ab"))
-        self.assertEqual([len(event) > 0 for event in log.of("spool")], [True])
+        self.assertEqual([len(event) > 0 for event in log.of("sink")], [True])
         self.assertEqual([data for _context, _command, data in log.of("message")], [None, b"ab"])
 
     def test_control_pdus_within_a_message(self) -> None:
@@ -277,11 +299,47 @@ class Packing(unittest.TestCase):
         told = [("control_pdu", 5, bytes(4)), ("message", 1, STORE, b"abcd")]
         self.assertEqual(log.of("message", "control_pdu"), told)
 
-    def test_every_data_pdu_is_asked_for_once(self) -> None:
+    def test_data_pdus_that_come_together_are_asked_for_once(self) -> None:
+        """For the command set, and for all the rest; one by one where they come so, or are handed out whole."""
         data = store(1, bytes(5000), 10)
-        for raw in (False, True):
-            for cuts in ((), range(0, len(data), 7)):
-                self.assertEqual(len(run(data, cuts, raw=raw).of("data_pdu")), 501)
+        for raw, cuts, asked in (
+            (False, (), 2),
+            (False, (len(data) // 2,), 3),
+            (False, range(0, len(data), 7), 501),
+            (True, (), 501),
+            (True, range(0, len(data), 7), 501),
+        ):
+            with self.subTest(raw=raw, cuts=cuts):
+                self.assertEqual(len(run(data, cuts, raw=raw).of("data_pdu")), asked)
+
+    def test_data_pdus_are_asked_for_anew_behind_a_message(self) -> None:
+        """What its hook did, such as an abort, holds for the next one, though both came together."""
+
+        class Ending(Log):
+            def message(self, message: Message) -> None:
+                super().message(message)
+                self.takes_data = False
+
+        two = store(1, bytes(50), 10) + store(3, bytes(50), 10) + RELEASE
+        echo = p_data(pdv(1, COMMAND | LAST, ECHO))
+        for data in (two, echo * 3 + RELEASE, store(1, bytes(50), 10) + echo + RELEASE, echo + two):
+            for raw in (False, True):
+                log = run(data, raw=raw, log=Ending())
+                self.assertEqual(len(log.of("message")), 1)
+                self.assertLessEqual(len(log.of("sink")), 1, "the next one is not even begun")
+                self.assertEqual(log.of("message", "control_pdu")[1:], [("control_pdu", 5, bytes(4))])
+                self.assertEqual(log.of("invalid"), [])
+
+    def test_stopped_by_a_message(self) -> None:
+        """Nothing behind it is looked at, though it came together."""
+        for first in (p_data(pdv(1, COMMAND | LAST, ECHO)), store(1, bytes(50), 10)):
+            log = Log()
+            inbound = Inbound(log, Limits())
+            inbound.establish(CONTEXTS, MAXIMUM)
+            log.message = lambda message, told=inbound: setattr(told, "stopped", True)  # type: ignore
+            feed(inbound, first + store(3, b"x") + RELEASE)
+            self.assertEqual(len(log.of("sink", "control_pdu", "invalid")), len(log.of("sink")))
+            self.assertLessEqual(len(log.of("sink")), 1)
 
 
 class Malformed(unittest.TestCase):
@@ -384,7 +442,7 @@ class Malformed(unittest.TestCase):
                 with self.subTest(name, raw=raw):
                     whole = run(data[:3000] + RELEASE, raw=raw, limits=self.LIMITS)
                     cut = run(data[:3000] + RELEASE, range(3000), raw=raw, limits=self.LIMITS)
-                    self.assertEqual(cut.events, whole.events)
+                    self.assertEqual(cut.told, whole.told)
 
     def test_the_border_of_the_maximum(self) -> None:
         tolerance = Limits().pdu_tolerance
@@ -435,7 +493,7 @@ class Memory(unittest.TestCase):
     def sizes(self, stream: Iterable[bytes], *, raw: bool = False, maximum: int = 0) -> tuple[int, Inbound]:
         """The largest room there ever was, and the `Inbound` at the end."""
         log = Log()
-        log.spool = lambda message: Nothing(None, 0)  # type: ignore[method-assign]
+        log.sink = lambda message: Nothing(None, 0)  # type: ignore[method-assign]
         inbound = Inbound(log, Limits())
         inbound.establish(CONTEXTS, maximum)
         if raw:
@@ -465,12 +523,12 @@ class Memory(unittest.TestCase):
         self.assertLessEqual(largest, 1 << 20)
         self.assertEqual(inbound.bytes_of_message, 8 << 20)
         self.assertGreaterEqual(inbound.payload, 8 << 20)
-        self.assertTrue(inbound.is_inside_pdu)
+        self.assertTrue(inbound.is_unfinished)
 
     def test_a_pdu_that_is_passed_over_is_not_held(self) -> None:
         largest, inbound = self.sizes([pdu(99, b"", 16 << 20), *[bytes(1 << 20)] * 16, RELEASE])
         self.assertLessEqual(largest, 1 << 20)
-        self.assertFalse(inbound.is_inside_pdu)
+        self.assertFalse(inbound.is_unfinished)
 
     def test_a_whole_pdu_takes_at_most_twice_its_length(self) -> None:
         content = pdv(1, COMMAND | LAST, STORE) + pdv(1, LAST, bytes(900_000))
@@ -520,7 +578,7 @@ class Sinks(unittest.TestCase):
         data = store(1, bytes(5000)) + store(3, b"next", 1) + RELEASE
         for cuts in ((), range(0, len(data), 50)):
             for raw in (False, True):
-                log = run(data, cuts, raw=raw, log=Log(spools=[Broken]))
+                log = run(data, cuts, raw=raw, log=Log(sinks=[Broken]))
                 self.assertEqual(
                     log.of("message_lost", "message", "control_pdu", "invalid"),
                     [
@@ -541,9 +599,138 @@ class Sinks(unittest.TestCase):
             def finish(self) -> Any:
                 raise LDicomDataError(ErrorCode.DISK_FULL, "over quota")
 
-        log = run(store(1, bytes(50)) + store(3, b"next"), log=Log(spools=[FailsAtTheEnd]))
+        log = run(store(1, bytes(50)) + store(3, b"next"), log=Log(sinks=[FailsAtTheEnd]))
         told = [event[:2] for event in log.of("message_lost", "message")]
         self.assertEqual(told, [("message_lost", 1), ("message", 3)])
+
+    def test_a_data_set_without_a_sink_passes_by(self) -> None:
+        """It is counted as payload, and its message told without a body."""
+        data = store(1, bytes(5000), 900) + store(3, b"next") + RELEASE
+        for cuts in ((), range(0, len(data), 50), range(len(data))):
+            for raw in (False, True):
+                for limits in (Limits(), Limits(data_set=1000)):
+                    log = Log(sinks=[None])
+                    inbound = Inbound(log, limits)
+                    inbound.establish(CONTEXTS, MAXIMUM)
+                    if raw:
+                        inbound.raw = lambda pdu_type, whole: None
+                    feed(inbound, data, cuts)
+                    messages = [("message", 1, STORE, None), ("message", 3, STORE, b"next")]
+                    told = log.of("message", "message_lost", "control_pdu", "invalid")
+                    self.assertEqual(told, [*messages, ("control_pdu", 5, bytes(4))])
+                    self.assertEqual(inbound.payload, 2 * len(STORE) + 5004)
+
+    def test_the_sink_is_asked_for_once_and_before_the_data_set(self) -> None:
+        data = store(1, bytes(500), 10)
+        inbound = Inbound(log := Log(), Limits())
+        inbound.establish(CONTEXTS, MAXIMUM)
+        command = len(p_data(pdv(1, 3, STORE)))
+        feed(inbound, data[:command])
+        self.assertEqual(log.told, [("sink", STORE)])
+        feed(inbound, data[command:], range(0, len(data), 7))
+        self.assertEqual(log.told, [("sink", STORE), ("message", 1, STORE, bytes(500))])
+
+    def counting(self) -> tuple[type[Spool], list[int]]:
+        """A kind of sink, and how many bytes each of its writes brought."""
+        writes: list[int] = []
+
+        class Counting(Spool):
+            def write(self, fragments: list[memoryview]) -> None:
+                writes.append(sum(map(len, fragments)))
+                super().write(fragments)
+
+        return Counting, writes
+
+    def test_a_sink_is_written_once_for_what_came_together(self) -> None:
+        for cuts in ((), range(0, 12_000, 100)):
+            kind, writes = self.counting()
+            run(store(1, bytes(5000), 10) + store(1, b"x"), cuts, log=Log(sinks=[kind, kind]))
+            self.assertEqual(writes, [5000, 1])
+
+    def test_writes_are_neither_small_nor_late(self) -> None:
+        """However small the reads are, what has come waits only as long as it is little and there is room."""
+        body = random.Random(2).randbytes(3 << 20)
+        for size, read in ((16_378, 1448), (16_378, 16_384), (1000, 500), (131_066, 60_000), (1_048_570, 200_000)):
+            with self.subTest(size=size, read=read):
+                kind, writes = self.counting()
+                log = Log(sinks=[kind])
+                data = store(1, body, size)
+                run(data, range(0, len(data), read), log=log, maximum=0)
+                self.assertEqual(log.of("message"), [(1, STORE, body)])
+                self.assertLessEqual(len(writes), len(body) // (32 << 10))
+                self.assertLessEqual(max(writes), 1 << 20)
+
+    def test_what_waits_is_written_when_nothing_comes(self) -> None:
+        kind, writes = self.counting()
+        log = Log(sinks=[kind])
+        inbound = Inbound(log, Limits())
+        inbound.establish(CONTEXTS, MAXIMUM)
+        data = store(1, bytes(range(256)) * 100, 1000)
+        feed(inbound, data[:10_000])
+        inbound.rest()
+        self.assertGreater(sum(writes), 9000)
+        written = sum(writes)
+        inbound.rest()
+        self.assertEqual(sum(writes), written)
+        feed(inbound, data[10_000:])
+        self.assertEqual(log.of("message"), [(1, STORE, bytes(range(256)) * 100)])
+
+    def test_what_waits_is_not_overwritten(self) -> None:
+        """Reads of any size, PDUs of any size, with pauses: every byte arrives, in its place."""
+        for seed in range(40):
+            generator = random.Random(seed)
+            body = generator.randbytes(generator.randrange(400_000))
+            data = store(1, body, generator.choice((2, 100, 5000, 16_378, 100_000)) if len(body) > 9000 else 7)
+            log = Log()
+            inbound = Inbound(log, Limits())
+            inbound.establish(CONTEXTS, 0)
+            at = 0
+            while at < len(data):
+                count = min(generator.choice((1, 50, 1448, 30_000, 300_000)), len(data) - at)
+                feed(inbound, data[at : at + count])
+                at += count
+                if generator.random() < 0.1:
+                    inbound.rest()
+            with self.subTest(seed=seed):
+                self.assertEqual(log.of("message"), [(1, STORE, body)])
+
+    def test_a_sink_that_fails_late(self) -> None:
+        """The message that is lost is the one whose fragments waited, not the next."""
+
+        class Full(Spool):
+            def write(self, fragments: list[memoryview]) -> None:
+                raise LDicomDataError(ErrorCode.DISK_FULL, "no room")
+
+        for size in (10, 200_000):
+            for cuts in ((), range(0, 300_000, 1000)):
+                log = run(store(1, bytes(size), 5000) + store(3, b"next"), cuts, log=Log(sinks=[Full]))
+                told = [event[:2] for event in log.of("message_lost", "message")]
+                self.assertEqual(told, [("message_lost", 1), ("message", 3)])
+
+    def test_an_element_that_is_found_malformed_before_the_data_set(self) -> None:
+        class Checking(Log):
+            def sink(self, message: Message) -> Sink | None:
+                raise LDicomProtocolError("priority of 4 bytes")
+
+        log = run(store(1, bytes(5000)) + RELEASE, log=Checking())
+        self.assertEqual(log.of("message", "message_lost"), [])
+        self.assertEqual([event[0] for event in log.of("invalid", "control_pdu")], ["invalid", "control_pdu"])
+
+    def test_the_end_discards_a_sink_of_any_kind(self) -> None:
+        discarded: list[int] = []
+
+        class Discarded(Spool):
+            def discard(self) -> None:
+                discarded.append(self.size)
+
+        for data in (store(1, bytes(50))[:-10], p_data(pdv(1, COMMAND | LAST, STORE))):
+            inbound = Inbound(Log(sinks=[Discarded]), Limits())
+            inbound.establish(CONTEXTS, MAXIMUM)
+            feed(inbound, data)
+            inbound.rest()
+            inbound.end()
+            inbound.end()
+        self.assertEqual(discarded, [40, 0])
 
     def test_the_cap_of_a_data_set(self) -> None:
         for size, cuts in ((999, ()), (1000, ()), (1001, ()), (90_000, ()), (1001, range(2000))):
@@ -558,16 +745,163 @@ class Sinks(unittest.TestCase):
         inbound = Inbound(log, Limits())
         inbound.establish(CONTEXTS, MAXIMUM)
         feed(inbound, store(1, bytes(5000))[:-50])
+        inbound.rest()
         self.assertEqual(len(list(Path(self.folder).iterdir())), 1)
-        inbound.discard()
+        inbound.end()
         self.assertEqual(list(Path(self.folder).iterdir()), [])
 
     def test_an_invalid_pdu_removes_what_was_begun(self) -> None:
-        inbound = Inbound(Log(self.folder, memory=10), Limits())
-        inbound.establish(CONTEXTS, MAXIMUM)
-        feed(inbound, store(1, bytes(5000))[:-50])
-        feed(inbound, bytes(50) + p_data(pdv(5, 3)))
-        self.assertEqual(list(Path(self.folder).iterdir()), [])
+        """Whether the fragments still wait in the buffer or are in their file."""
+        begun = store(1, bytes(5000), 1000)[: -len(p_data(pdv(1, LAST, bytes(1000))))]
+        for is_written in (False, True):
+            log = Log(self.folder, memory=10)
+            inbound = Inbound(log, Limits())
+            inbound.establish(CONTEXTS, MAXIMUM)
+            feed(inbound, begun)
+            if is_written:
+                inbound.rest()
+            self.assertEqual(len(list(Path(self.folder).iterdir())), is_written)
+            feed(inbound, p_data(pdv(5, 3)))
+            self.assertEqual(list(Path(self.folder).iterdir()), [])
+            self.assertEqual(len(log.of("invalid")), 1)
+
+
+class Alike(unittest.TestCase):
+    """A command set that is that of the message before, or differs in its message ID alone, is not decoded again."""
+
+    def messages(self, data: bytes, cuts: Iterable[int] = ()) -> list[Message]:
+        """The messages of a stream as they were told."""
+        told: list[Message] = []
+        log = Log()
+        log.message = told.append  # type: ignore[method-assign]
+        run(data, cuts, log=log)
+        return told
+
+    def check(self, commands: Iterable[bytes], contexts: Iterable[int] = ()) -> int:
+        """Each is told as if it were the only one; how many were decoded."""
+        commands = list(commands)
+        contexts = list(contexts) or [1] * len(commands)
+        data, expected = b"", []
+        for context, command in zip(contexts, commands, strict=True):
+            message = decode(context, command)
+            expected.append(message)
+            data += p_data(pdv(context, COMMAND | LAST, command))
+            data += p_data(pdv(context, LAST, b"ab")) if message.has_data_set else b""
+        with mock.patch.object(room, "decode", wraps=decode) as decoding:
+            told = self.messages(data)
+        self.assertEqual(len(told), len(expected))
+        for one, other in zip(told, expected, strict=True):
+            for name in ("presentation_id", "command_set", "field", "row", "message_id", "status", "has_data_set"):
+                self.assertEqual(getattr(one, name), getattr(other, name), name)
+            for name in ("is_final", "expects_response", "elements", "sop_class_uid", "sop_instance_uid"):
+                self.assertEqual(getattr(one, name), getattr(other, name), name)
+            if other.row is not None:
+                self.assertEqual(one.arguments(), other.arguments())
+        self.assertEqual(len({id(message) for message in told}), len(told), "each is one of its own")
+        return decoding.call_count
+
+    def test_decoded_once(self) -> None:
+        self.assertEqual(self.check([STORE] * 3), 1)
+        data = store(1, b"ab") + store(1, b"cd") + store(1, b"")
+        for cuts in ((), range(len(data))):
+            told = self.messages(data, cuts)
+            self.assertEqual([message.body and message.body.open().read() for message in told], [b"ab", b"cd", b""])
+
+    def test_the_message_id_may_differ(self) -> None:
+        for row in ROWS:
+            with self.subTest(row.name):
+                rows = [filled(row, message_id) for message_id in (7, 8, 0xFFFF, 7, 0)]
+                self.assertEqual(self.check([encode(row, values, row.has_dataset) for values in rows]), 1)
+
+    def test_nothing_else_may(self) -> None:
+        """Each byte of a command set in turn; what can be decoded is told as it stands."""
+        for row in ROWS:
+            command = encode(row, filled(row, 7), row.has_dataset)
+            for at in range(len(command)):
+                changed = command[:at] + bytes((command[at] ^ 1,)) + command[at + 1 :]
+                try:
+                    message = decode(1, changed)
+                    if message.row is not None:
+                        message.arguments()
+                except LDicomProtocolError:
+                    continue
+                with self.subTest(row.name, at=at):
+                    self.check([command, changed, command, changed])
+
+    def test_the_instance_differs(self) -> None:
+        """As that of one C-STORE after the other does."""
+        row = BY_NAME["c_store_request"]
+        rows = [(number, "1.2", f"1.3.{10 + number}", 0, "", 0) for number in range(5)]
+        self.assertEqual(self.check([encode(row, values, True) for values in rows]), 5)
+
+    def test_command_sets_that_are_laid_out_otherwise(self) -> None:
+        """Elements in another order, twice, of both IDs, without group length, and of no known command field."""
+        echo = {0x0002: b"1.2\0", 0x0100: b"\x30\0", 0x0110: b"\7\0", 0x0800: b"\1\1"}
+
+        def laid_out(*order: tuple[int, bytes]) -> bytes:
+            return b"".join(struct.pack("<HHI", 0, number, len(value)) + value for number, value in order)
+
+        other = echo | {0x0110: b"\x09\0"}
+        both = {0x0100: b"\x30\x80", 0x0110: b"\7\0", 0x0120: b"\x08\0", 0x0800: b"\1\1", 0x0900: b"\0\0"}
+        pairs = (
+            (laid_out(*reversed(echo.items())), laid_out(*reversed(other.items()))),
+            (laid_out(*echo.items()), laid_out(*other.items())),
+            (laid_out(*echo.items(), (0x0110, b"\5\0")), laid_out(*other.items(), (0x0110, b"\5\0"))),
+            (laid_out(*echo.items(), (0x0110, b"\5\0")), laid_out(*echo.items(), (0x0110, b"\6\0"))),
+            (encode_elements(both), encode_elements(both | {0x0110: b"\x09\0"})),
+            (encode_elements(both), encode_elements(both | {0x0120: b"\x09\0"})),
+            (encode_elements(echo | {0x0100: b"\x77\0"}), encode_elements(other | {0x0100: b"\x77\0"})),
+            (encode_elements(echo | {0xFFFF: b""}), encode_elements(other | {0xFFFF: b""})),
+        )
+        for number, (first, second) in enumerate(pairs):
+            with self.subTest(number=number):
+                self.check([first, second, second, first, second])
+
+    def test_not_on_another_context(self) -> None:
+        self.assertEqual(self.check([STORE] * 3, [1, 3, 1]), 3)
+
+    def test_another_in_between(self) -> None:
+        other = encode(BY_NAME["c_echo_request"], (8, "1.2.840.10008.1.1"), False)
+        self.assertEqual(self.check([ECHO, STORE, other, ECHO, STORE, STORE]), 4)
+
+    @settings(derandomize=True, max_examples=100, deadline=None)
+    @given(st.lists(st.tuples(st.integers(0, 22), st.integers(0, 0xFFFF), st.sampled_from((1, 3))), max_size=12))
+    def test_any_messages(self, messages: list[tuple[int, int, int]]) -> None:
+        commands = [encode(ROWS[row], filled(ROWS[row], number), ROWS[row].has_dataset) for row, number, _ in messages]
+        self.check(commands, [context for _row, _number, context in messages])
+
+    def test_a_malformed_one_is_told_each_time(self) -> None:
+        data = p_data(pdv(1, COMMAND | LAST, ECHO)) + p_data(pdv(1, COMMAND | LAST, ECHO[:-1])) * 2
+        log = Log()
+        log.goes_on = True
+        run(data, log=log)
+        self.assertEqual([len(log.of("message")), len(log.of("invalid"))], [1, 2])
+
+    def test_nothing_of_one_is_left_in_the_next(self) -> None:
+        """Neither a refusal nor a body."""
+        seen: list[tuple[Status | None, bool]] = []
+
+        class Refusing(Log):
+            def message(self, message: Message) -> None:
+                seen.append((message.refused, message.body is None))
+                message.refuse(0xA700)
+
+        run(store(1, b"ab") + store(1, b"") + store(1, b"cd"), log=Refusing(sinks=[None]))
+        self.assertEqual(seen, [(None, True), (None, False), (None, False)])
+
+    def test_what_a_hook_does_to_its_arguments_stays_with_it(self) -> None:
+        """The list of tags of an N-GET is the hook's own, as it was before."""
+        tags = encode(BY_NAME["n_get_request"], (7, "1.2", "1.3", [0x00100010]), False)
+        seen: list[list[int]] = []
+
+        class Changing(Log):
+            def message(self, message: Message) -> None:
+                attributes = message.arguments()[-1]
+                seen.append(list(attributes))
+                attributes.append(0x00100020)
+
+        run(p_data(pdv(1, COMMAND | LAST, tags)) * 2, log=Changing())
+        self.assertEqual(seen, [[0x00100010], [0x00100010]])
 
 
 class Where(unittest.TestCase):
@@ -582,7 +916,7 @@ class Where(unittest.TestCase):
         inbound.establish(CONTEXTS, MAXIMUM)
         for at in range(len(data) + 1):
             with self.subTest(at=at):
-                self.assertEqual(inbound.is_inside_pdu, at not in between)
+                self.assertEqual(inbound.is_unfinished, between.get(at, True))
                 self.assertEqual(inbound.is_inside_message, between.get(at, at >= 12))
             feed(inbound, data[at : at + 1])
 
@@ -602,7 +936,7 @@ class Where(unittest.TestCase):
         self.assertEqual(log.events, [("data_pdu",), ("control_pdu", 5, bytes(4))])
 
     def test_a_data_pdu_that_is_no_longer_taken(self) -> None:
-        """Asked for once each, in the middle of a data set too."""
+        """One that is not taken is asked for alone, in the middle of a data set too."""
         for cuts in ((), range(5000)):
             log = Log()
             inbound = Inbound(log, Limits())

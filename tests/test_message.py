@@ -1,4 +1,4 @@
-"""`message`: the table of the 23 messages and the codec of command sets, checked against pydicom and PS3.7."""
+"""`message` and `command_set`: the table of the 23 messages and their codec, checked against pydicom and PS3.7."""
 
 from __future__ import annotations
 
@@ -12,23 +12,11 @@ from pydicom import Dataset
 from pydicom.filereader import read_dataset
 from pydicom.uid import UID
 
-from ldicomnet.errors import LDicomProtocolError, LDicomUsageError
-from ldicomnet.message import (
-    BY_FIELD,
-    BY_NAME,
-    ELEMENTS,
-    ROWS,
-    Message,
-    Row,
-    build,
-    decode,
-    decode_elements,
-    encode,
-    encode_elements,
-    from_dataset,
-    to_dataset,
-)
-from ldicomnet.status import AbortReason, Command, Priority, Status
+from ldicomnet.body import MemoryBody
+from ldicomnet.command_set import ELEMENTS, decode_elements, encode_elements, from_dataset, to_dataset
+from ldicomnet.errors import LDicomDataError, LDicomProtocolError, LDicomUsageError
+from ldicomnet.message import BY_FIELD, BY_NAME, ROWS, Message, Row, answer_to, build, decode, encode, file_name
+from ldicomnet.status import AbortReason, Command, ErrorCode, Priority, Status
 
 from .spoiling import flips, need, truncations
 
@@ -191,7 +179,7 @@ class Encoding(unittest.TestCase):
         row = BY_NAME["c_echo_response"]
         data = bytes.fromhex(ECHO_RESPONSE)
         self.assertEqual(encode(row, (7, "1.2.840.10008.1.1", 0), False), data)
-        self.assertEqual(decode(1, data).arguments(), [7, "1.2.840.10008.1.1", 0])
+        self.assertEqual(decode(1, data).arguments(), (7, "1.2.840.10008.1.1", 0))
 
     def test_every_row_as_pydicom_reads_it(self) -> None:
         for row, field, parameters in wire():
@@ -217,11 +205,11 @@ class Encoding(unittest.TestCase):
                     message = decode(5, built.command_set)
                     self.check_equal(message, built)
                     self.assertIs(message.row, row)
-                    self.assertEqual(message.arguments(), list(values(row)))
+                    self.assertEqual(message.arguments(), values(row))
                     self.assertEqual(message.has_data_set, has_data_set)
                     self.assertEqual(message.message_id, 0x1234)
                     self.assertEqual(message.status, None if row.is_request else 0xA9F0)
-                    self.assertEqual(encode(row, tuple(message.arguments()), has_data_set), built.command_set)
+                    self.assertEqual(encode(row, message.arguments(), has_data_set), built.command_set)
 
     def check_equal(self, one: Message, other: Message) -> None:
         """Two messages say the same."""
@@ -405,7 +393,7 @@ class Decoding(unittest.TestCase):
         elements = decode_elements(encode(BY_NAME["c_store_request"], values(BY_NAME["c_store_request"]), False))
         for padded in (b"1.2\0", b"1.2 ", b"1.2", b" 1.2\0 "):
             message = decode(1, encode_elements(elements | {0x0002: padded, 0x1000: padded, 0x1030: padded}))
-            self.assertEqual(message.arguments(), [0x1234, "1.2", "1.2", Priority.HIGH, "1.2", 0xFF00])
+            self.assertEqual(message.arguments(), (0x1234, "1.2", "1.2", Priority.HIGH, "1.2", 0xFF00))
 
     def test_cut_at_every_byte(self) -> None:
         for name in ("c_echo_request", "c_echo_response", "c_cancel_request", "n_delete_response"):
@@ -444,7 +432,7 @@ class Decoding(unittest.TestCase):
         whole = bytes.fromhex(ECHO_RESPONSE)
         for data in (whole[12:], whole[:8] + b"\xff\xff\xff\xff" + whole[12:], whole[38:] + whole[:38]):
             message = decode(1, data)
-            self.assertEqual(message.arguments(), [7, "1.2.840.10008.1.1", 0])
+            self.assertEqual(message.arguments(), (7, "1.2.840.10008.1.1", 0))
         self.assertEqual(decode(1, encode_elements(elements)).command_set, whole)
 
     def test_command_fields_of_no_known_kind(self) -> None:
@@ -455,6 +443,9 @@ class Decoding(unittest.TestCase):
             self.assertIsNone(message.row)
             self.assertEqual((message.field, message.message_id, message.status), (field, 5, status))
             self.assertEqual(message.has_data_set, has_data_set)
+            self.assertEqual(message.name, "")
+            self.assertEqual(message.is_response, field > 0x8000)
+            self.assertEqual(message.expects_response, field < 0x8000)
             self.assertIn(f"{field:04X}H", repr(message))
 
     def test_what_a_message_says_of_itself(self) -> None:
@@ -470,6 +461,7 @@ class Decoding(unittest.TestCase):
                     self.assertEqual(message.sop_class_uid, VALUES["sop_class_uid"] if has_class else "")
                     has_instance = "sop_instance_uid" in row.signature
                     self.assertEqual(message.sop_instance_uid, VALUES["sop_instance_uid"] if has_instance else "")
+                    self.assertEqual(message.name, row.name)
                     self.assertIn(row.name, repr(message))
 
     @settings(derandomize=True, max_examples=200, deadline=None)
@@ -484,6 +476,125 @@ class Decoding(unittest.TestCase):
     def test_any_bytes(self, data: bytes) -> None:
         with suppress(LDicomProtocolError):
             decode(1, data)
+
+
+class Asked(unittest.TestCase):
+    """What `on_begin_data` and the library ask of a message."""
+
+    def message(self, name: str = "c_store_request", **changes: Any) -> Message:
+        """A received message."""
+        row = BY_NAME[name]
+        return decode(1, encode(row, values(row, **changes), row.has_dataset))
+
+    def test_arguments_are_decoded_once(self) -> None:
+        """But where there is a list among them, which its hook may change."""
+        for row in ROWS:
+            message = self.message(row.name)
+            first, second = message.arguments(), message.arguments()
+            self.assertEqual((type(first), first), (tuple, second))
+            has_list = any(isinstance(value, list) for value in first)
+            self.assertEqual((has_list, first is second), (row.name == "n_get_request", not has_list), row.name)
+            for one, other in zip(first, second, strict=True):
+                self.assertTrue(one is not other or not isinstance(one, list))
+
+    def test_again(self) -> None:
+        """A message of its own that differs in its ID alone, whether the first was asked before or not."""
+        for row in ROWS:
+            for is_asked in (False, True):
+                with self.subTest(row.name, is_asked=is_asked):
+                    message = self.message(row.name)
+                    if is_asked:
+                        message.arguments()
+                        str(message.sop_instance_uid)
+                    message.body, message.refused = MemoryBody(b""), Status.PROCESSING_FAILURE
+                    changed = encode(row, values(row, message_id=7), row.has_dataset)
+                    other = message.again(changed, 7)
+                    self.check_same(other, decode(1, changed))
+                    self.assertEqual((other.body, other.refused), (None, None))
+                    self.check_same(message, self.message(row.name))
+
+    def check_same(self, one: Message, other: Message) -> None:
+        """Two messages say the same, whatever is asked."""
+        for name in (*Message.__slots__, "name", "sop_class_uid", "sop_instance_uid", "elements"):
+            if not name.startswith("_") and name not in ("body", "refused"):
+                self.assertEqual(getattr(one, name), getattr(other, name), name)
+        self.assertEqual((one.arguments(), repr(one)), (other.arguments(), repr(other)))
+
+    def test_where_the_message_id_stands(self) -> None:
+        for row in ROWS:
+            message = self.message(row.name)
+            at = message.position_of_id()
+            self.assertEqual(message.command_set[at : at + 2], b"\x34\x12", row.name)
+            self.assertEqual(message.command_set[at - 4 : at], b"\2\0\0\0", row.name)
+
+    def test_where_the_message_id_cannot_be_told(self) -> None:
+        """Of an element that comes twice the last counts; nothing is changed in such a command set."""
+        data = self.message("c_echo_request").command_set
+        twice = data + bytes.fromhex("0000 1001 02000000 0900")
+        message = decode(1, twice)
+        self.assertEqual((message.message_id, message.position_of_id()), (9, len(twice)))
+
+    def test_file_names(self) -> None:
+        self.assertEqual(self.message().file_name, "1.2.3.44.dcm")
+        self.assertEqual(file_name("1.02"), "1.02.dcm")
+        for hostile in ("", "..", ".", "../x", "/etc/passwd", "1.2/3", "1.2\\3", "C:1", "1." * 40, "1\0", "\u0661.2"):
+            with self.subTest(hostile), self.assertRaises(LDicomDataError) as caught:
+                file_name(hostile)
+            self.assertEqual(caught.exception.code, ErrorCode.PARAMETER)
+
+    def test_a_file_name_that_a_peer_would_like(self) -> None:
+        elements = decode_elements(encode(BY_NAME["c_store_request"], values(BY_NAME["c_store_request"]), True))
+        for hostile in (b"../../etc/passwd", b"", b"/tmp/x\0\0", b"1..2", b"1.2\n"):
+            message = decode(1, encode_elements(elements | {0x1000: hostile}))
+            with self.subTest(hostile), self.assertRaises(LDicomDataError):
+                _ = message.file_name
+        with self.assertRaises(LDicomDataError):
+            _ = self.message("c_find_request").file_name
+
+    def test_refusing(self) -> None:
+        for status in (Status.REFUSED_OUT_OF_RESOURCES, 0xA701, 0x0122, 0, 0xFFFF):
+            message = self.message()
+            self.assertIsNone(message.refused)
+            message.refuse(status)
+            self.assertEqual((message.refused, type(message.refused)), (status, Status))
+
+    def test_what_cannot_be_refused(self) -> None:
+        for row in ROWS:
+            if row.response is None:
+                with self.subTest(row.name), self.assertRaises(LDicomUsageError) as caught:
+                    self.message(row.name).refuse(0xA700)
+                self.assertIn(row.name, str(caught.exception))
+        unknown = decode(3, encode_elements({0x0100: b"\x77\0", 0x0110: b"\5\0", 0x0800: b"\1\0"}))
+        with self.assertRaises(LDicomUsageError):
+            unknown.refuse(0xA700)
+        for status in (-1, 65536, "A700", None, 1.5):
+            message = self.message()
+            with self.subTest(status=status), self.assertRaises(LDicomUsageError) as caught:
+                message.refuse(status)  # type: ignore[arg-type]
+            self.assertIn("status", str(caught.exception))
+            self.assertIsNone(message.refused)
+
+    def test_answers(self) -> None:
+        """The response with a bare status repeats what it has in common with its request."""
+        for row in ROWS:
+            answer = answer_to(row, values(row), 0x0211)
+            if row.response is None:
+                self.assertIsNone(answer, row.name)
+                continue
+            assert answer is not None
+            response, given = answer
+            self.assertIs(response, row.response)
+            request = dict(zip((one.name for one in row.parameters), values(row), strict=True)) | {"status": 0x0211}
+            for parameter, value in zip(response.parameters, given, strict=True):
+                with self.subTest(row.name, parameter=parameter.name):
+                    self.assertEqual(value, request.get(parameter.name))
+            message = decode(1, encode(response, given, False))
+            self.assertEqual((message.message_id, message.status, message.is_final), (0x1234, 0x0211, True))
+
+    def test_answers_to_what_a_hook_was_given(self) -> None:
+        """A data set behind the values does not matter."""
+        row = BY_NAME["c_store_request"]
+        self.assertEqual(answer_to(row, (*values(row), object()), 0), answer_to(row, values(row), 0))
 
 
 class AsPydicom(unittest.TestCase):
@@ -527,7 +638,7 @@ class AsPydicom(unittest.TestCase):
         self.assertEqual(list(again.OffendingElement), [0x00100010, 0x00100020])
         self.assertEqual(again.CommandGroupLength, len(data) - 12)
         self.assertEqual(list(again.keys()), sorted(again.keys()))
-        self.assertEqual(decode(1, data).arguments(), [7, "1.2.840.10008.1.1", 0])
+        self.assertEqual(decode(1, data).arguments(), (7, "1.2.840.10008.1.1", 0))
 
     def test_the_data_set_given_is_not_changed(self) -> None:
         dataset = to_dataset(bytes.fromhex(ECHO_RESPONSE))

@@ -12,7 +12,7 @@ from typing import Any
 from ldicomnet.body import Body, FileBody, MemoryBody
 from ldicomnet.errors import LDicomDataError, LDicomUsageError
 from ldicomnet.message import BY_NAME, Message, build
-from ldicomnet.outbound import batches, fragment_size
+from ldicomnet.outbound import batches, fragment_size, whole
 from ldicomnet.status import ErrorCode
 
 from .spoiling import need
@@ -53,9 +53,15 @@ class Cutting(unittest.TestCase):
     """The rules of PS3.8 D.1 and E for what is sent."""
 
     def check(self, sent: Message, body: bytes | None, maximum: int, source: Body | None = None) -> None:
-        """Every rule, for one message and one maximum length."""
+        """Every rule, for one message and one maximum length; in batches, and at once where that is possible."""
         source = source or (None if body is None else MemoryBody(body))
-        data = joined(sent, source, maximum)
+        self.check_written(joined(sent, source, maximum), sent, body, maximum)
+        buffers = whole(sent, source, maximum)
+        if buffers is not None:
+            self.check_written(b"".join(buffers), sent, body, maximum)
+
+    def check_written(self, data: bytes, sent: Message, body: bytes | None, maximum: int) -> None:
+        """Every rule, for what is written."""
         found = list(fragments(data))
         for length, context, control, fragment in found:
             self.assertEqual(context, sent.presentation_id)
@@ -71,8 +77,8 @@ class Cutting(unittest.TestCase):
         if body is not None:
             expected += [0] * (len(controls) - commands - 1) + [LAST]
         self.assertEqual(controls, expected)
-        whole = [len(found[at][3]) for at in range(len(found)) if at not in (commands - 1, len(found) - 1)]
-        self.assertLessEqual(set(whole), {fragment_size(maximum)})
+        full = [len(found[at][3]) for at in range(len(found)) if at not in (commands - 1, len(found) - 1)]
+        self.assertLessEqual(set(full), {fragment_size(maximum)})
         for raw in (False, True):
             log = run(data, maximum=maximum, raw=raw)
             told = log.of("message", "invalid")
@@ -172,6 +178,55 @@ class Batches(unittest.TestCase):
         with self.assertRaises(LDicomDataError) as caught:
             list(unsent)
         self.assertEqual(caught.exception.code, ErrorCode.READ)
+
+
+class AtOnce(unittest.TestCase):
+    """`whole`: a message of one PDU for the command set and at most one for the data set."""
+
+    def test_it_is_what_batches_would_be(self) -> None:
+        for sent, bodies in ((message(False, 255), (None,)), (message(True), (b"", b"a", b"ab", bytes(9000)))):
+            for body in bodies:
+                with self.subTest(length=body and len(body)):
+                    source = None if body is None else MemoryBody(body)
+                    buffers = whole(sent, source, 16384)
+                    assert buffers is not None
+                    self.assertEqual(b"".join(buffers), joined(sent, source, 16384))
+                    self.assertEqual(len(buffers), 1 if body is None else 4)
+
+    def test_the_border(self) -> None:
+        """To the byte: the longest fragment that the peer's maximum leaves room for, and one more."""
+        command = len(message(True).command_set)
+        for maximum, length, fits in (
+            (16384, 16378, True),
+            (16384, 16379, False),
+            (0, (256 << 10) - 6, True),
+            (0, (256 << 10) - 5, False),
+            (command + 6, command, True),
+            (command + 6, command + 1, False),
+            (command + 5, 0, False),
+            *((maximum, 0, False) for maximum in range(1, 8)),
+        ):
+            with self.subTest(maximum=maximum, length=length):
+                self.assertEqual(whole(message(True), MemoryBody(bytes(length)), maximum) is not None, fits)
+
+    def test_no_pdu_is_larger_than_batches_make_them(self) -> None:
+        """However much the peer takes at once: an abort comes between two PDUs, never within one."""
+        for maximum in (2 << 20, 1 << 30, 0xFFFFFFFF):
+            for length in (1000, (1 << 20) - 6, 1 << 20, 3 << 20):
+                with self.subTest(maximum=maximum, length=length):
+                    buffers = whole(message(True), MemoryBody(bytes(length)), maximum) or []
+                    self.assertLessEqual(max(map(len, buffers), default=0), fragment_size(maximum))
+
+    def test_a_data_set_in_memory_is_not_copied(self) -> None:
+        for body in (bytes(1000), bytearray(1000)):
+            buffers = whole(message(True), MemoryBody(body), 16384)
+            assert buffers is not None
+            self.assertIs(buffers[-1], body)
+
+    def test_a_file_is_left_to_batches(self) -> None:
+        path = Path(self.enterContext(tempfile.TemporaryDirectory())) / "body"
+        path.write_bytes(b"ab")
+        self.assertIsNone(whole(message(True), FileBody(path, 0), 16384))
 
 
 if __name__ == "__main__":

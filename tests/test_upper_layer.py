@@ -1,12 +1,14 @@
-"""`upper_layer`: every cell of PS3.8 Table 9-10, typed here a second time and the other way round."""
+"""`upper_layer`, and `machine` around it: every cell of PS3.8 Table 9-10, typed a second time, the other way round."""
 
 from __future__ import annotations
 
+import threading
 import unittest
 
-from ldicomnet.errors import LDicomUsageError
-from ldicomnet.status import ErrorCode
-from ldicomnet.upper_layer import ACTIONS, Action, Effect, Event, State, UpperLayer
+from ldicomnet.errors import LDicomProtocolError, LDicomUsageError
+from ldicomnet.machine import Machine
+from ldicomnet.status import AbortReason, ErrorCode
+from ldicomnet.upper_layer import ACTIONS, RECEIVES_DATA, SENDS_DATA, Action, Effect, Event, State, UpperLayer
 
 from .spoiling import need
 
@@ -183,6 +185,98 @@ class Actions(unittest.TestCase):
     def test_ar_8_in_both_roles_indicates(self) -> None:
         for requestor in (True, False):
             self.assertEqual(step(7, Event.RELEASE_RQ_PDU, requestor)[0].effects, (Effect.INDICATE,))
+
+
+class Data(unittest.TestCase):
+    """The states in which P-DATA is only handed on, so that not every PDU asks the machine."""
+
+    def test_they_are_those_of_the_table(self) -> None:
+        for states, event, names in (
+            (SENDS_DATA, Event.P_DATA_REQUEST, ("DT-1", "AR-7")),
+            (RECEIVES_DATA, Event.P_DATA_PDU, ("DT-2", "AR-6")),
+        ):
+            typed = {state for (state, number), (name, _) in typed_cells().items() if number == event and name in names}
+            self.assertEqual(states, typed)
+            for state in State:
+                with self.subTest(event=event, state=state):
+                    self.check(state in states, state, event)
+
+    def check(self, is_plain: bool, state: State, event: Event) -> None:
+        """In such a state nothing changes and one thing is done; in any other something else happens."""
+        for requestor in (True, False):
+            machine = UpperLayer(requestor)
+            machine.state = state
+            try:
+                action = machine.react(event)
+            except LDicomUsageError:
+                self.assertFalse(is_plain)
+                continue
+            effect = Effect.SEND if event == Event.P_DATA_REQUEST else Effect.INDICATE
+            self.assertEqual((machine.state, action.effects) == (state, (effect,)), is_plain)
+
+    def test_states_written_down(self) -> None:
+        """PS3.8 Sections 9.2.2 and 7.2: data may be sent until we ask for release, and received until the peer does."""
+        self.assertEqual(SENDS_DATA, {State.STA6, State.STA8})
+        self.assertEqual(RECEIVES_DATA, {State.STA6, State.STA7})
+
+
+class UnderALock(unittest.TestCase):
+    """`machine.Machine`: the same steps, from any thread."""
+
+    def test_the_same_steps(self) -> None:
+        for name, requestor, steps in LIVES:
+            with self.subTest(name):
+                machine, plain = Machine(requestor), UpperLayer(requestor)
+                for event in (Event(int(one.split(">")[0])) for one in steps.split()):
+                    self.assertEqual(machine.react(event), plain.react(event))
+                    self.assertEqual(machine.state, plain.state)
+
+    def test_a_request_that_is_not_acceptable(self) -> None:
+        machine = Machine(False)
+        machine.react(Event.TRANSPORT_INDICATION)
+        self.assertIn(Effect.SEND_REJECT, machine.react_to_peer(Event.ASSOCIATE_RQ_PDU, acceptable=False).effects)
+        self.assertEqual(machine.state, State.STA13)
+
+    def test_whose_fault_it_is(self) -> None:
+        machine = Machine(True)
+        machine.react(Event.ASSOCIATE_REQUEST)
+        with self.assertRaises(LDicomProtocolError) as caught:
+            machine.react_to_peer(Event.P_DATA_PDU)
+        self.assertEqual(caught.exception.reason, AbortReason.UNEXPECTED)
+        with self.assertRaises(LDicomUsageError):
+            machine.react(Event.P_DATA_REQUEST)
+        self.assertEqual(machine.state, State.STA4, "neither is a step")
+
+    def test_the_end(self) -> None:
+        for name, requestor, steps in LIVES:
+            machine = Machine(requestor)
+            for event in (Event(int(one.split(">")[0])) for one in steps.split()[:-1]):
+                machine.react(event)
+            machine.end()
+            self.assertEqual(machine.state, State.STA1, name)
+            machine.react(Event.ASSOCIATE_REQUEST)
+            self.assertEqual(machine.state, State.STA4, "its next life begins where every one does")
+
+    def test_one_step_at_a_time(self) -> None:
+        """Of many threads that abort, one does."""
+        machine = Machine(False)
+        machine.react(Event.TRANSPORT_INDICATION)
+        machine.react(Event.ASSOCIATE_RQ_PDU)
+        gate, done = threading.Barrier(8), []
+
+        def abort() -> None:
+            gate.wait(10)
+            try:
+                done.append(machine.react(Event.ABORT_REQUEST).name)
+            except LDicomUsageError:
+                done.append("")
+
+        threads = [threading.Thread(target=abort) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(10)
+        self.assertEqual(sorted(done), [""] * 7 + ["AA-1"])
 
 
 class Lives(unittest.TestCase):
