@@ -30,7 +30,8 @@ _RELEASING = (State.STA7, State.STA10, State.STA11)
 _ROW = 0.001
 """Seconds between pending responses that are sent in a row."""
 _ABORT_WAIT = 1.0
-"""Seconds that an abort waits for the PDU that is being written; then the connection is just closed."""
+"""Seconds that an abort waits for the PDU that is being written, and then to be written; else the connection is just
+closed."""
 
 
 class Sender:
@@ -155,6 +156,7 @@ class Sender:
         if not self.outbox.acquire(self._timeouts.shutdown_wait()):
             self.cut()
             return
+        self._transport.hurry(_ABORT_WAIT)
         try:
             self.outbox.write([pdu.encode()])
         except LDicomError as error:
@@ -190,7 +192,10 @@ class Sender:
         self._deadlines.answer = deadline(self.answer_time())
         if Effect.START_ARTIM in action.effects:
             self._deadlines.begin_close()
-        if Effect.SEND in action.effects or Effect.SEND_ABORT in action.effects:
+        if Effect.SEND_ABORT in action.effects:
+            self._transport.hurry(_ABORT_WAIT)
+            self._write([data])
+        elif Effect.SEND in action.effects:
             self._write([data])
         if Effect.CLOSE in action.effects:
             self.cut()

@@ -15,7 +15,7 @@ from unittest import mock
 from ldicomnet import body as body_room
 from ldicomnet import part_file as part_room
 from ldicomnet.errors import LDicomDataError
-from ldicomnet.sinks import FileSink, Sink, Spool, StreamSink, SupportsWrite
+from ldicomnet.sinks import FileSink, Sink, Spool, StreamSink
 from ldicomnet.status import ErrorCode
 
 from .test_body import DATA, Folder, views
@@ -500,16 +500,6 @@ class Streams(Sinks):
         self.assertEqual(body.size, len(DATA))
         for read in (body.open, lambda: list(body.chunks(2))):
             self.assertIn("on_begin_data", self.refuses(ErrorCode.READ, read))
-
-    def test_what_counts_as_a_file_object(self) -> None:
-        class Plain:
-            def write(self, data: memoryview) -> None:
-                """Take it."""
-
-        for file in (io.BytesIO(), io.StringIO(), Plain(), self.enterContext(tempfile.TemporaryFile())):
-            self.assertIsInstance(file, SupportsWrite)
-        for other in ("a path", b"bytes", 5, object(), Path("a path")):
-            self.assertNotIsInstance(other, SupportsWrite)
 
 
 if __name__ == "__main__":

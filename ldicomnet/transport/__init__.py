@@ -56,6 +56,10 @@ class Transport(Protocol):
         """How long `read_into` waits from now on."""
         ...
 
+    def hurry(self, seconds: float) -> None:
+        """The connection is about to end: from now on a write waits at most so long for the peer to read."""
+        ...
+
     def close(self) -> None:
         """End the connection at once, waking whoever reads or writes; from any thread, any number of times."""
         ...

@@ -75,6 +75,10 @@ class MemoryTransport:
         """See `Transport.set_timeout`."""
         self._timeout = seconds
 
+    def hurry(self, seconds: float) -> None:
+        """See `Transport.hurry`."""
+        self._send_timeout = seconds if self._send_timeout is None else min(seconds, self._send_timeout)
+
     def close(self) -> None:
         """End both directions."""
         self._incoming.end()

@@ -215,6 +215,15 @@ class TcpTransport:
             with contextlib.suppress(OSError):
                 _set_kernel_timeout(self._sock, socket.SO_RCVTIMEO, seconds)
 
+    def hurry(self, seconds: float) -> None:
+        """See `Transport.hurry`."""
+        if self._send_timeout is not None:
+            seconds = min(seconds, self._send_timeout)
+        self._send_timeout = seconds
+        if self._sock is not None:
+            with contextlib.suppress(OSError):
+                _set_kernel_timeout(self._sock, socket.SO_SNDTIMEO, seconds)
+
     # --- ending ---------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
