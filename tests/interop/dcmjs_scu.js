@@ -1,5 +1,6 @@
 // A verification and storage SCU of dcmjs-dimse; it reports one event a line and ends with 0 if all went well.
-// node dcmjs_scu.js '{"port": ..., "files": [...], "called": ..., "max_pdu": ..., "contexts": 0, "abort": false}'
+// node dcmjs_scu.js '{"port": ..., "files": [...], "called": ..., "max_pdu": ..., "contexts": 0, "abort": false,
+//                      "echoes": 1, "window": 1}'; the echoes are sent where there are no files
 'use strict';
 
 console.warn = console.info = () => {}; // dcmjs prints a line for every private element: before it is loaded
@@ -44,23 +45,43 @@ function addContexts(count) {
 log.setLevel('error');
 Implementation.setMaxPduLength(options.max_pdu);
 const client = new Client();
-(options.files.length ? options.files : [null]).forEach((file) => client.addRequest(requestFor(file)));
+const files = options.files.length ? options.files : new Array(options.echoes || 1).fill(null);
+files.forEach((file) => client.addRequest(requestFor(file)));
 addContexts(options.contexts);
 client.on('associationAccepted', (accepted) => {
   const results = accepted.getPresentationContexts().map(({ id }) => accepted.getPresentationContext(id).getResult());
   report('accepted', { max_length: accepted.getMaxPduLength(), contexts: results.filter((one) => one === 0).length });
+  setImmediate(() => {
+    for (let more = 1; more < accepted.getMaxAsyncOpsInvoked(); more += 1) {
+      client.network.sendRequests([]); // by itself it sends the next request when one is answered, window or not
+    }
+  });
 });
 client.on('associationRejected', (result) => fail('rejected', result));
-client.on('associationReleased', () => report('released'));
-client.on('networkError', (error) => fail('failed', { message: error.message }));
+let released = false;
+client.on('associationReleased', () => {
+  released = true;
+  report('released');
+});
+client.on('networkError', (error) => {
+  if (!(released && options.window > 1)) { // each of its chains of requests asks for a release of its own
+    fail('failed', { message: error.message });
+  }
+});
 client.on('closed', () => {
-  const asked = Math.max(options.files.length, 1);
+  const asked = files.length;
   if (good && answered < asked) {
     fail('failed', { message: `${answered} of ${asked} requests were sent and answered` }); // it skips what it cannot send
   }
   process.exit(good ? 0 : 1);
 });
-client.send('127.0.0.1', options.port, 'DCMJS', options.called, { connectTimeout: 15000, pduTimeout: 15000 });
+const asyncOps = options.window > 1 ? { maxAsyncOpsInvoked: options.window, maxAsyncOpsPerformed: 1 } : undefined;
+client.send('127.0.0.1', options.port, 'DCMJS', options.called, {
+  connectTimeout: 15000,
+  pduTimeout: 15000,
+  asyncOps,
+  associationLingerTimeout: asyncOps ? 500 : 0, // it releases as soon as it has nothing more to send
+});
 client.network.on('abort', (abort) => {
   fail('aborted', abort);
   client.network.socket.destroy(); // dcmjs-dimse itself would wait for its time limit

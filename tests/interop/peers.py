@@ -509,8 +509,13 @@ def dcmjs_scu(
     max_pdu: int = 16384,
     contexts: int = 0,
     abort: bool = False,
+    echoes: int = 1,
+    window: int = 1,
 ) -> Finished:
-    """dcmjs-dimse as a client.  Its events: accepted, rejected, response, released, failed."""
+    """dcmjs-dimse as a client.  Its events: accepted, rejected, response, released, failed.
+
+    Without paths it sends so many C-ECHOs; `window` is how many operations it would have outstanding at once.
+    """
     options = {
         "port": port,
         "files": [os.fspath(path) for path in paths],
@@ -518,6 +523,8 @@ def dcmjs_scu(
         "max_pdu": max_pdu,
         "contexts": contexts,
         "abort": abort,
+        "echoes": echoes,
+        "window": window,
     }
     return run("node", HERE / "dcmjs_scu.js", json.dumps(options))
 
