@@ -239,7 +239,7 @@ class Associations(Echo):
 
 
 class Store(Scu):
-    """Every file of a folder, `--window` at a time; each is opened when its turn comes."""
+    """Every file of a folder, `--window` at a time."""
 
     abstract_syntaxes = STORAGE
 
@@ -250,6 +250,7 @@ class Store(Scu):
         self._paths = iter(sorted(entry.path for entry in os.scandir(options.dir)))
         self._contexts = {uid: 2 * place + 1 for place, uid in enumerate(STORAGE)}
         self._outstanding = 0
+        self._ready: LDicomDS | None = None
 
     def on_receive_associate_accept(self, associate: LDicomAssociate) -> None:
         self.began = perf_counter()
@@ -260,15 +261,20 @@ class Store(Scu):
         self.reports += 1
 
     def send_next(self) -> None:
-        path = next(self._paths, None)
-        if path is None:
+        """Send the file that is ready, and make the next one ready while the peer is at work."""
+        file, self._ready = self._ready or self._load(), None
+        if file is None:
             if not self._outstanding:
                 super().send_next()
             return
         self._outstanding += 1
-        file = LDicomDS.load(path)
         context, sop_class, instance = self._contexts[file.sop_class_uid], file.sop_class_uid, file.sop_instance_uid
         self.send_c_store_request(context, self.next_message_id(), sop_class, instance, dataset=file)
+        self._ready = self._load()
+
+    def _load(self) -> LDicomDS | None:
+        path = next(self._paths, None)
+        return None if path is None else LDicomDS.load(path)
 
     def on_receive_c_store_response(
         self, presentation_id: int, message_id: int, sop_class_uid: str, sop_instance_uid: str, status: Status

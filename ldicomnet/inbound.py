@@ -18,7 +18,7 @@ from .wire import DATA_HEADER, PDU_HEADER, PDV_HEADER
 
 _IDLE_BUFFER = 64 << 10
 _BUSY_BUFFER = 1 << 20
-_ENOUGH = 96 << 10
+_ENOUGH = 48 << 10
 """Bytes in the buffer that are worth a write: fewer wait for more, and many more would be written late."""
 _LEAST_ROOM = 16 << 10
 """Bytes of room below which nothing is waited for."""
