@@ -182,11 +182,12 @@ class OneFile(Folder):
                 self.refuses(code, PartFile.beside, self.path)
             self.assertEqual(self.left(), [])
 
-    @unittest.skipIf(os.name == "nt" or os.geteuid() == 0, "who may do everything is refused nothing")
+    @unittest.skipIf(os.name == "nt", "Windows has no such modes")
     def test_a_folder_that_may_not_be_written(self) -> None:
+        """Root may write wherever there are files at all."""
         self.folder.chmod(0o500)
         self.addCleanup(self.folder.chmod, 0o700)
-        self.refuses(ErrorCode.WRITE, PartFile.beside, self.path)
+        self.refuses(ErrorCode.WRITE, PartFile.beside, self.path if os.geteuid() else "/proc/wanted.dcm")
 
     def test_what_the_system_does_not_write(self) -> None:
         call = "writev" if hasattr(os, "writev") else "write"
