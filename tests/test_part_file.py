@@ -187,7 +187,9 @@ class OneFile(Folder):
         """Root may write wherever there are files at all."""
         self.folder.chmod(0o500)
         self.addCleanup(self.folder.chmod, 0o700)
-        self.refuses(ErrorCode.WRITE, PartFile.beside, self.path if os.geteuid() else "/proc/wanted.dcm")
+        if not os.geteuid():
+            self.path = "/proc/wanted.dcm"
+        self.refuses(ErrorCode.WRITE, PartFile.beside, self.path)
 
     def test_what_the_system_does_not_write(self) -> None:
         call = "writev" if hasattr(os, "writev") else "write"
