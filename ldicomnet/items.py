@@ -41,10 +41,13 @@ def decode_text(data: bytes) -> str:
     return data.decode("latin-1").rstrip("\0 ")
 
 
-@lru_cache(512)
 def _uid_item(item_type: int, uid: str) -> bytes:
     """The same few SOP classes and transfer syntaxes are in one association after the other."""
-    return item(item_type, encode_text(uid))
+    return _known_uid_item(item_type, uid) if len(uid) <= _LONGEST_UID else item(item_type, encode_text(uid))
+
+
+_LONGEST_UID = 64
+_known_uid_item = lru_cache(512)(lambda item_type, uid: item(item_type, encode_text(uid)))
 
 
 # --- presentation contexts ---------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ EXPLICIT_BIG = "1.2.840.10008.1.2.2"
 _PREAMBLE = bytes(128) + b"DICM"
 _SHORT = Struct("<HH2sH")
 _LENGTH = Struct("<HH2sHI")
+_LONGEST_UID = 64
 _START = b"\2\0\1\0OB\0\0\2\0\0\0\0\1"
 """File meta information version 1."""
 _LONG_VRS = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
@@ -41,7 +42,9 @@ class FileMeta(NamedTuple):
 
 def encode_header(sop_class_uid: str, sop_instance_uid: str, transfer_syntax: str) -> bytes:
     """Zero preamble, prefix and file meta information of an instance."""
-    meta = _START + _known_uid(0x0002, sop_class_uid) + _uid(0x0003, sop_instance_uid) + _end(transfer_syntax)
+    is_plain = len(sop_class_uid) <= _LONGEST_UID >= len(transfer_syntax)  # else a peer could fill the caches
+    known_uid, end = (_known_uid, _known_end) if is_plain else (_uid, _end)
+    meta = _START + known_uid(0x0002, sop_class_uid) + _uid(0x0003, sop_instance_uid) + end(transfer_syntax)
     return _PREAMBLE + _LENGTH.pack(2, 0, b"UL", 4, len(meta)) + meta
 
 
@@ -55,7 +58,6 @@ def _uid(number: int, uid: str) -> bytes:
 _known_uid = lru_cache(256)(_uid)  # the same few SOP classes and transfer syntaxes come again and again
 
 
-@lru_cache(256)
 def _end(transfer_syntax: str) -> bytes:
     """The elements behind the instance: transfer syntax, and who wrote the file."""
     name = IMPLEMENTATION_VERSION_NAME.encode("ascii")
@@ -66,6 +68,9 @@ def _end(transfer_syntax: str) -> bytes:
         + _SHORT.pack(2, 0x0013, b"SH", len(name))
         + name
     )
+
+
+_known_end = lru_cache(256)(_end)
 
 
 def decode_header(data: bytes) -> FileMeta:
