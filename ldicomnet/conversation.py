@@ -401,6 +401,7 @@ class Conversation:
     def _arrived(self, message: Message) -> None:
         self.command_set = message.command_set
         if message.expects_response:
+            self._cancelled.discard(message.message_id)  # that was the one before with this ID
             self._unanswered[message.message_id] = message
         elif message.field == Command.C_CANCEL and message.message_id in self._unanswered:
             self._cancelled.add(message.message_id)

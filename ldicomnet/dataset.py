@@ -117,7 +117,7 @@ class LDicomDS:
         """
         if not isinstance(data, bytes | bytearray):
             raise LDicomUsageError(f"data is {type(data).__name__}: bytes are wanted")
-        return cls(MemoryBody(data), transfer_syntax, sop_class_uid, sop_instance_uid)
+        return cls(MemoryBody(bytes(data)), transfer_syntax, sop_class_uid, sop_instance_uid)
 
     # --- what it is -----------------------------------------------------------------------------------------------
 

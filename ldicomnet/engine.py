@@ -360,6 +360,7 @@ class Engine:
 
     def sink(self, message: Message) -> Sink | None:
         """Where a data set goes."""
+        self.sender.has_queued = False
         return self._calls.sink(message)
 
     def message(self, message: Message) -> None:
@@ -376,6 +377,7 @@ class Engine:
 
     def message_lost(self, message: Message, error: LDicomDataError) -> None:
         """A message without its data set."""
+        self.sender.has_queued = False
         self._settle(message)
         self._log.error("%s: %s", message, error)
         self._calls.message_lost(message, error)
@@ -422,7 +424,8 @@ class Engine:
         self._deadlines.begin_close()
 
     def _stop_artim(self, _action: Action, _pdu: Pdu | None) -> None:
-        self._deadlines.artim = NEVER
+        if self._machine.state is not State.STA13:  # another thread has aborted meanwhile: that is timed
+            self._deadlines.artim = NEVER
 
     def _send_reject(self, _action: Action, _pdu: Pdu | None) -> None:
         """AE-6, not acceptable: the protocol version is not ours."""

@@ -120,12 +120,12 @@ class Hooks(Services):
     ) -> str | os.PathLike[str] | SupportsWrite | None:
         """A command set has arrived, and its data set has not: say where that goes.
 
-        A path: the data set streams into that file, as a DICOM file, which appears complete or not at all (on the
-        disk, with `sync_files`); an empty data set makes no file. A binary file object: it is handed the encoded data
-        set, stays open, and is yours. None: memory, and beyond `Limits.memory_data_set` a file in the temporary
-        folder. `message.refuse(status)` answers at once and lets the data set pass by unread. The message's own hook
-        is called once all has arrived, with an `LDicomDS` of the file. Where the data set cannot be kept (a full
-        disk), the request is answered with A700H, and no part of it stays.
+        A path: the data set streams into that file, as a DICOM file, which appears complete or not at all (on the disk,
+        with `sync_files`); an empty data set makes no file. A binary file object: it is handed the encoded data set in
+        pieces that are valid only while it writes them, stays open, and is yours. None: memory, and beyond
+        `Limits.memory_data_set` a file in the temporary folder. `message.refuse(status)` answers at once and lets the
+        data set pass by unread. The message's own hook is called once all has arrived, with an `LDicomDS` of the file.
+        Where the data set cannot be kept (a full disk), the request is answered with A700H, and no part of it stays.
 
         `message` has `name`, `sop_class_uid`, `sop_instance_uid`, `file_name` and `message_id`. Costs nothing unless
         overridden.

@@ -26,7 +26,7 @@ class Operations:
     def __init__(self, timeouts: Timeouts) -> None:
         self.window: int | None = None
         self._timeouts = timeouts
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # `end` may come within a signal handler
         self._freed: threading.Condition | None = None  # made by whoever waits first
         self._over = False
         self.awaited: dict[int, tuple[int, float]] = {}  # message ID to context ID and deadline

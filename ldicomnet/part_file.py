@@ -146,7 +146,10 @@ def temporary_folder() -> str:
     """The system's folder for temporary files."""
     import tempfile  # not at import: it brings much along
 
-    return tempfile.gettempdir()
+    try:
+        return tempfile.gettempdir()
+    except OSError as error:
+        raise file_error(error, "cannot find a folder for temporary files", ErrorCode.WRITE) from error
 
 
 def _sync_folder(folder: str) -> None:

@@ -234,7 +234,8 @@ def decode_content(pdu_type: int, content: bytes) -> Pdu:
 
     The same peers associate again and again with the same bytes.
     """
-    return _decode_kept(pdu_type, content) if len(content) <= _KEPT else _decode_content(pdu_type, content)
+    is_kept = len(content) <= _KEPT and not any(mark in content[_FIXED:] for mark in _SECRETS)
+    return _decode_kept(pdu_type, content) if is_kept else _decode_content(pdu_type, content)
 
 
 def _decode_content(pdu_type: int, content: bytes) -> Pdu:
@@ -247,6 +248,10 @@ def _decode_content(pdu_type: int, content: bytes) -> Pdu:
 
 
 _KEPT = 8 << 10
+_FIXED = 68
+"""Bytes of an association PDU before its items."""
+_SECRETS = (b"\x58", b"\x59\0")
+"""What may begin a user identity or its answer (PS3.7 D.3.3.7): passwords are not kept."""
 _decode_kept = lru_cache(64)(_decode_content)
 
 

@@ -241,12 +241,13 @@ class Sender:
 
     def _queue(self, message: Message, body: Body | None) -> None:
         self.check_associated()
-        if len(self._in_turn) >= self._limits.waiting_operations:
+        if message.expects_response and len(self._in_turn) >= self._limits.waiting_operations:
             raise LDicomUsageError(
                 f"{len(self._in_turn)} requests are waiting for the operations window already", ErrorCode.NET_NO_BUFFERS
             )
         self._in_turn.append((message, body))
         self.has_queued = True
+        self.send_in_turn()  # the window may have got room meanwhile
 
     def _submit_request(self, message: Message, body: Body | None) -> None:
         try:
@@ -264,7 +265,10 @@ class Sender:
     def _send_in_turn(self) -> None:
         """Under the lock, so that one thread does it at a time."""
         while self._in_turn:
-            message, body = self._in_turn[0]
+            try:
+                message, body = self._in_turn[0]
+            except IndexError:  # the connection has ended meanwhile
+                return
             try:
                 if not message.expects_response:
                     self._in_turn.popleft()
@@ -284,6 +288,9 @@ class Sender:
             return  # `end` tells what did not leave
         self._in_turn.clear()
         self._log.error("%s, which waited for its turn, could not be sent: %s; aborted", message, error)
+        self._abort_after(error)
+
+    def _abort_after(self, error: Exception) -> None:
         if self.ending is None:
             self.ending = error.code if isinstance(error, LDicomError) else ErrorCode.NET_FAILURE
         try:
@@ -292,7 +299,10 @@ class Sender:
             self.cut()
 
     def _left_job_failed(self, error: Exception) -> None:
-        self._log.warning("an answer could not be sent: %s", error, exc_info=not isinstance(error, LDicomError))
+        """What a hook left to the holder of the lock cannot leave; nobody is there any more to be told."""
+        self._log.warning("what a hook sent could not leave: %s", error, exc_info=not isinstance(error, LDicomError))
+        if self._machine.state in SENDS_DATA:
+            self._abort_after(error)
 
     def _send_request(self, message: Message, body: Body | None) -> None:
         try:

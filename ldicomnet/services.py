@@ -88,8 +88,9 @@ class Services:
     """The messages of PS3.7; `LDicomNet` is one.
 
     Every `send_*` may be called from any thread and from any hook. It returns when the message is with the kernel (in a
-    hook, while another thread sends: when it is queued), raises `LDicomError`, and with `raise_errors = False` returns
-    the `ErrorCode` instead. Every `on_receive_*` runs on the connection's reader thread.
+    hook, while another thread sends or the operations window is full: when it is queued), raises `LDicomError`, and
+    with `raise_errors = False` returns the `ErrorCode` instead. Every `on_receive_*` runs on the connection's reader
+    thread, unless it is marked `@background`.
 
     Parameters that they share:
         presentation_id: ID of an accepted presentation context, odd, 1 to 255.

@@ -70,13 +70,15 @@ class Workers:
                 self._jobs.put(None)
 
     def _work(self) -> None:
-        try:
-            while (job := self._jobs.get()) is not None:
-                try:
-                    job()
-                finally:
-                    with self._lock:
-                        self._busy -= 1
-        finally:  # also of what no job should raise
+        while (job := self._jobs.get()) is not None:
+            try:
+                job()
+            except BaseException:  # which no job should raise
+                with self._lock:
+                    self._busy -= 1
+                    self._threads -= 1
+                raise
             with self._lock:
-                self._threads -= 1
+                self._busy -= 1
+        with self._lock:
+            self._threads -= 1

@@ -228,8 +228,8 @@ class TcpTransport:
 
     def close(self) -> None:
         """Shut the socket down, which wakes its reader and writer; the descriptor stays until `dispose`."""
+        self._closed = True  # before the socket is looked at, which may just be made
         sock, was_shut = self._sock, self._is_shut
-        self._closed = True
         self._is_shut = sock is not None
         if sock is not None and not was_shut:
             with contextlib.suppress(OSError):
