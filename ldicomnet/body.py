@@ -136,7 +136,7 @@ class FileBody:
         except OSError as error:
             raise file_error(error, f"cannot open {path}", ErrorCode.OPEN) from error
         if temporary:
-            weakref.finalize(self, _unlink, self.path, os.getpid())
+            weakref.finalize(self, unlink_own, self.path, os.getpid())
 
     def open(self) -> BinaryIO:
         """A binary file over the bytes of the data set."""
@@ -241,7 +241,7 @@ class _Section(io.RawIOBase):
         super().close()
 
 
-def _unlink(path: str, process: int) -> None:
+def unlink_own(path: str, process: int) -> None:
     """Remove a temporary file, but not where this process is only a fork of the one that made it."""
     if os.getpid() == process:
         with contextlib.suppress(OSError):

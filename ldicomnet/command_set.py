@@ -183,7 +183,7 @@ def decoder(name: str, number: int, vr: str) -> Decoder:
 
     def decode_text(elements: dict[int, bytes]) -> str | None:
         data = elements.get(number)
-        return absent if data is None else str(data, "latin-1").strip("\0 ")
+        return absent if data is None else read_text(data)
 
     return decode_text
 

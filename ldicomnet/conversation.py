@@ -166,9 +166,7 @@ class Conversation:
 
     def send(self, row: Row, presentation_id: int, values: tuple[Any, ...], dataset: Any, group_length: bool) -> None:
         """Send the message of `row`; see `Services`."""
-        syntax = self._syntaxes.get(presentation_id) if isinstance(presentation_id, int) else None
-        if syntax is None:
-            raise self._no_context(presentation_id)
+        syntax = self._syntax_to_send(presentation_id)
         if dataset is None and row.needs_dataset:
             raise LDicomUsageError(f"dataset is None: a {row.name} carries a data set (PS3.7 Sections 9.3, 10.3)")
         try:
@@ -196,9 +194,7 @@ class Conversation:
 
     def send_data(self, presentation_id: int, command_set: bytes, dataset: Any, group_length: bool) -> None:
         """Send a message of any kind."""
-        syntax = self._syntaxes.get(presentation_id) if isinstance(presentation_id, int) else None
-        if syntax is None:
-            raise self._no_context(presentation_id)
+        syntax = self._syntax_to_send(presentation_id)
         try:
             message = decode(presentation_id, command_set)
         except LDicomProtocolError as error:
@@ -217,11 +213,14 @@ class Conversation:
             self._unanswered.pop(message.message_id, None)
             self._cancelled.discard(message.message_id)
 
-    def _no_context(self, presentation_id: int) -> LDicomUsageError:
-        """Why nothing can be sent on this context."""
+    def _syntax_to_send(self, presentation_id: int) -> str:
+        """The transfer syntax of an accepted context; an error that says why nothing can be sent on any other."""
+        syntax = self._syntaxes.get(presentation_id) if isinstance(presentation_id, int) else None
+        if syntax is not None:
+            return syntax
         checks.number("presentation_id", presentation_id, 0xFF, ErrorCode.PDU_ID)
         self.engine.sender.check_associated()
-        return LDicomUsageError(
+        raise LDicomUsageError(
             f"presentation_id is {presentation_id!r}: it was not accepted in this association; "
             f"accepted are {sorted(self._syntaxes)}",
             ErrorCode.PDU_ID,

@@ -253,7 +253,7 @@ def to_body(dataset: LDicomDS | Dataset | str | os.PathLike[str], transfer_synta
         dataset = LDicomDS.load(dataset)
     if isinstance(dataset, LDicomDS):
         if dataset.transfer_syntax == transfer_syntax:
-            return _padded(dataset.body) if transfer_syntax == DEFLATED else dataset._body
+            return _padded(dataset.body) if transfer_syntax == DEFLATED else dataset.body
         if not {dataset.transfer_syntax, transfer_syntax} <= CONVERTIBLE:
             raise _not_convertible(dataset.transfer_syntax, transfer_syntax)
         dataset = dataset.dataset

@@ -162,7 +162,7 @@ class Engine:
             self._thread.join(max(0.0, seconds))
 
     def close_forced(self) -> None:
-        """End the connection at once; waits for nothing and takes no lock."""
+        """End the connection at once; waits for nothing, and takes neither the write lock nor the state lock."""
         self._end_with(ErrorCode.SUCCESS)
         self.sender.cut()
 

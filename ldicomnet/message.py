@@ -175,6 +175,7 @@ ROWS = tuple(_row(line) for line in MESSAGES.strip().splitlines())
 BY_NAME = {row.name: row for row in ROWS}
 BY_FIELD = {row.field: row for row in ROWS}
 
+
 def _answer(request: Row, response: Row) -> tuple[Row, Callable[[Sequence[Any]], tuple[Any, ...]]]:
     """The response to a request, and what picks its values from those of the request, a status and None."""
     given = (*request.signature[1 : len(request.parameters) + 1], "status", "")
@@ -195,6 +196,7 @@ def answer_to(request: Row, values: Sequence[Any], status: int) -> tuple[Row, tu
 
 
 _STATUS_PLACE = {row.field: row.signature.index("status") - 1 for row in ROWS if not row.is_request}
+
 # --- the codec ---------------------------------------------------------------------------------------------------
 
 

@@ -7,7 +7,6 @@ may be called from any thread.
 from __future__ import annotations
 
 import threading
-from time import monotonic
 
 from .errors import LDicomTimeoutError, LDicomUsageError
 from .status import ErrorCode
@@ -106,8 +105,7 @@ class Operations:
 
     def renew(self) -> None:
         """The peer is at work for us: all responses get their time anew."""
-        seconds = self._timeouts.dimse
-        self._renewed = NEVER if seconds is None else monotonic() + seconds
+        self._renewed = deadline(self._timeouts.dimse)
 
     def clear(self) -> None:
         """No response is awaited any more."""

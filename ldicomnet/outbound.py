@@ -28,13 +28,17 @@ _DATA = int(PduType.DATA_TRANSFER)
 _COMMAND, _LAST = 1, 2
 
 
+def _longest_fragment(maximum: int) -> int:
+    return (min(maximum or _UNLIMITED, _LARGEST) - _HEADER) & ~1
+
+
 def fragment_size(maximum: int) -> int:
     """Bytes of the largest fragment for a peer that receives PDUs of up to `maximum` bytes (0: any).
 
     Raises:
         LDicomUsageError: the peer's maximum leaves no room for a fragment, which has an even length (PS3.8 E.1).
     """
-    size = (min(maximum or _UNLIMITED, _LARGEST) - _HEADER) & ~1
+    size = _longest_fragment(maximum)
     if size < 2:
         raise LDicomUsageError(
             f"the peer receives PDUs of {maximum} bytes, too short for any fragment (PS3.8 D.1)",
@@ -46,7 +50,7 @@ def fragment_size(maximum: int) -> int:
 def whole(message: Message, body: Body | None, maximum: int) -> list[Buffer] | None:
     """The buffers of a message that needs one PDU for its command set and at most one for its data set, which is in
     memory: as `batches` would make them, but at once. None where it needs more."""
-    command, most = message.command_set, (min(maximum or _UNLIMITED, _LARGEST) - _HEADER) & ~1
+    command, most = message.command_set, _longest_fragment(maximum)
     length, context = len(command), message.presentation_id
     if length > most:
         return None

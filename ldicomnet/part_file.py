@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Self
 
-from .body import file_error, write_gathered
+from .body import file_error, unlink_own, write_gathered
 from .errors import LDicomDataError
 from .status import ErrorCode
 
@@ -167,11 +167,8 @@ def _sync_folder(folder: str) -> None:
 
 
 def _remove_unfinished() -> None:
-    process = os.getpid()
     for owner, name in tuple(_unfinished):
-        if owner == process:
-            with contextlib.suppress(OSError):
-                os.unlink(name)  # noqa: PTH108
+        unlink_own(name, owner)
 
 
 atexit.register(_remove_unfinished)

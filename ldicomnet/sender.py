@@ -284,7 +284,7 @@ class Sender:
 
     def _lose_request(self, message: Message, error: Exception) -> None:
         """A request cannot leave, and who sent it has gone: the association must not go on as if it had."""
-        if self._machine.state not in SENDS_DATA:
+        if not self.is_open:
             return  # `end` tells what did not leave
         self._in_turn.clear()
         self._log.error("%s, which waited for its turn, could not be sent: %s; aborted", message, error)
@@ -301,7 +301,7 @@ class Sender:
     def _left_job_failed(self, error: Exception) -> None:
         """What a hook left to the holder of the lock cannot leave; nobody is there any more to be told."""
         self._log.warning("what a hook sent could not leave: %s", error, exc_info=not isinstance(error, LDicomError))
-        if self._machine.state in SENDS_DATA:
+        if self.is_open:
             self._abort_after(error)
 
     def _send_request(self, message: Message, body: Body | None) -> None:
@@ -315,8 +315,7 @@ class Sender:
     def _send_message(self, message: Message, body: Body | None) -> None:
         if self._sending_message:
             raise LDicomUsageError("a message is being sent by this very call (PS3.8 E.1)", ErrorCode.NET_IN_PROGRESS)
-        if self._machine.state not in SENDS_DATA:
-            self.check_associated()
+        self.check_associated()
         self._sending_message = True
         try:
             buffers = whole(message, body, self._peer_maximum)
@@ -343,7 +342,7 @@ class Sender:
         has_begun = False
         unsent = batches(message, body, self._peer_maximum)
         while batch := self._next_batch(unsent, has_begun):
-            if self._interrupted or self._machine.state not in SENDS_DATA:
+            if self._interrupted or not self.is_open:
                 raise LDicomUsageError("the association ended while the message was sent", ErrorCode.NET_INVALID)
             if not self._tells_progress:
                 self._write(batch)

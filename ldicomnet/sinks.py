@@ -74,7 +74,7 @@ class Spool:
 
     def write(self, fragments: list[memoryview]) -> None:
         """See `Sink.write`."""
-        self.size += len(fragments[0]) if len(fragments) == 1 else sum(map(len, fragments))
+        self.size += sum(map(len, fragments))
         if self._file is not None:
             self._file.write(fragments)
         elif self.size <= self._memory_limit:

@@ -8,7 +8,6 @@ from unittest import mock
 
 from ldicomnet import deadlines as room
 from ldicomnet import engine as engine_room
-from ldicomnet import operations as operations_room
 from ldicomnet import timing
 from ldicomnet.calls import Wants
 from ldicomnet.deadlines import Deadlines, Wait
@@ -25,7 +24,7 @@ class Clock(unittest.TestCase):
 
     def setUp(self) -> None:
         self.now = 1000.0
-        for module in (room, operations_room, timing, engine_room):
+        for module in (room, timing, engine_room):
             self.enterContext(mock.patch.object(module, "monotonic", lambda: self.now))
         self.timeouts = Timeouts(artim=30, association=40, dimse=10, release=50, pdu=5)
         self.operations, self.deadlines = self.made(self.timeouts)

@@ -8,7 +8,6 @@ import unittest
 from collections.abc import Callable
 from unittest import mock
 
-from ldicomnet import operations as room
 from ldicomnet import timing
 from ldicomnet.errors import LDicomError, LDicomTimeoutError, LDicomUsageError
 from ldicomnet.operations import Operations
@@ -110,8 +109,7 @@ class Times(unittest.TestCase):
 
     def setUp(self) -> None:
         self.now = 1000.0
-        for module in (room, timing):
-            self.enterContext(mock.patch.object(module, "monotonic", lambda: self.now))
+        self.enterContext(mock.patch.object(timing, "monotonic", lambda: self.now))
 
     def test_the_time_begins_when_it_is_sent(self) -> None:
         operations = made(None)
