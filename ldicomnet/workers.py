@@ -19,7 +19,8 @@ def background(hook: Hook) -> Hook:
     For what takes long: a C-FIND over a slow database, a C-GET or C-MOVE with its many sub-operations. Meanwhile
     C-CANCEL, abort and release are heard, responses of the peer arrive, and `is_cancelled` tells the hook to stop.
     As many run at once as the peer may have operations outstanding (PS3.7 D.3.3.3: one, unless more were negotiated),
-    but no more than `Limits.workers`; beyond that the reader thread runs the hook itself, and the peer waits.
+    but no more than `Limits.workers`, and as many again wait for one of these to return: a peer sends its next request
+    as soon as it has its answer. Beyond that the reader thread runs the hook itself, and the peer waits.
     """
     hook._in_background = True  # type: ignore[attr-defined]
     return hook
@@ -35,30 +36,30 @@ class Workers:
 
     Args:
         name: how the threads are named.
-        most: how many run at once; may be changed at any time.
+        most: how many run at once, and how many wait for one of them; may be changed at any time.
     """
 
     def __init__(self, name: str, most: int) -> None:
         self.most = most
         self._name = name
         self._lock = threading.Lock()
-        self._busy = 0
+        self._unfinished = 0  # jobs that run, and jobs that wait
         self._threads = 0
         self._over = False
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
 
     def run(self, job: Callable[[], None]) -> bool:
-        """Run `job`, which raises nothing, on one of the threads; False when all are busy."""
+        """Run `job`, which raises nothing, on one of the threads; False when too many wait already."""
         with self._lock:
-            if self._over or self._busy >= self.most:
+            if self._over or self._unfinished >= 2 * self.most:
                 return False
-            if self._busy == self._threads:
+            if self._threads <= self._unfinished and self._threads < self.most:
                 try:
                     threading.Thread(target=self._work, name=self._name, daemon=True).start()
                 except RuntimeError:  # the process may have no more threads
                     return False
                 self._threads += 1
-            self._busy += 1
+            self._unfinished += 1
         self._jobs.put(job)
         return True
 
@@ -75,10 +76,10 @@ class Workers:
                 job()
             except BaseException:  # which no job should raise
                 with self._lock:
-                    self._busy -= 1
+                    self._unfinished -= 1
                     self._threads -= 1
                 raise
             with self._lock:
-                self._busy -= 1
+                self._unfinished -= 1
         with self._lock:
             self._threads -= 1

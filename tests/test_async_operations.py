@@ -908,8 +908,8 @@ class Background(Windows):
         gate.set()
         self.assertEqual(self.statuses(client, 1), {1: 0})
 
-    def test_one_beside_the_reader_where_nothing_was_negotiated(self) -> None:
-        """A second one runs on the reader thread, which then reads nothing."""
+    def test_one_at_a_time_where_nothing_was_negotiated(self) -> None:
+        """A second one waits, while the reader hears what comes; a third runs on the reader thread."""
         gate = threading.Event()
         self.addCleanup(gate.set)
 
@@ -919,14 +919,36 @@ class Background(Windows):
 
         client, end = self.slow(None, work)
         self.find(client, 1, 2)
-        end.wait_for("thread", 2)
         client.send_c_echo_request(ECHO_CONTEXT, 5)
+        client.wait_for("on_receive_c_echo_response")
+        self.find(client, 3)
+        end.wait_for("thread", 2)
+        client.send_c_echo_request(ECHO_CONTEXT, 6)
         names = [call[1].rpartition("-")[2] == "worker" for call in end.calls if call[0] == "thread"]
         self.assertEqual(sorted(names), [False, True])
-        self.assertEqual(client.count("on_receive_c_echo_response"), 0)
+        self.assertEqual(client.count("on_receive_c_echo_response"), 1)
+        gate.set()
+        self.assertEqual(self.statuses(client, 3), {1: 0, 2: 0, 3: 0})
+        client.wait_for("on_receive_c_echo_response", 2)
+
+    def test_a_hook_that_goes_on_after_its_answer(self) -> None:
+        """The next request comes as soon as the peer has its answer, and waits for a worker."""
+        gate = threading.Event()
+        self.addCleanup(gate.set)
+
+        def work(net: Slow, context: int, message_id: int, sop_class: str, *_: Any) -> None:
+            net.send_c_find_response(context, message_id, sop_class, 0)
+            gate.wait(SECONDS)
+
+        client, end = self.slow(None, work)
+        self.find(client, 1)
+        self.assertEqual(self.statuses(client, 1), {1: 0})
+        self.find(client, 2)
+        client.send_c_echo_request(ECHO_CONTEXT, 5)
+        client.wait_for("on_receive_c_echo_response")
         gate.set()
         self.assertEqual(self.statuses(client, 2), {1: 0, 2: 0})
-        client.wait_for("on_receive_c_echo_response")
+        self.assertEqual({call[1].rpartition("-")[2] for call in end.calls if call[0] == "thread"}, {"worker"})
 
     def test_no_more_than_the_limit(self) -> None:
         gate = threading.Event()
@@ -943,7 +965,8 @@ class Background(Windows):
                 self.find(client, *range(1, expected + 1))
                 end.wait_for("thread", expected)
                 assert end._conversation is not None
-                self.assertFalse(end._conversation._workers.run(silent), "one more has no room")
+                taken = [end._conversation._workers.run(silent) for _ in range(expected + 1)]
+                self.assertEqual(taken, [True] * expected + [False], "as many wait, and one more has no room")
                 names = [call[1].rpartition("-")[2] for call in end.calls if call[0] == "thread"]
                 self.assertEqual(names, ["worker"] * expected)
                 gate.set()

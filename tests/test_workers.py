@@ -57,6 +57,7 @@ class Threads(unittest.TestCase):
         self.name = f"worker of {self.id()}"
         self.gate = threading.Event()
         self.addCleanup(self.gate.set)
+        self.ran = threading.Semaphore(0)
 
     def workers(self, most: int) -> Workers:
         """Workers that end with the test."""
@@ -103,17 +104,29 @@ class Threads(unittest.TestCase):
         self.assertTrue(ran.wait(SECONDS))
         self.assertNotEqual(idents, [threading.get_ident()])
 
-    def test_so_many_at_once_and_no_more(self) -> None:
+    def fill(self, workers: Workers, count: int) -> list[bool]:
+        """Which of so many more jobs are taken; none of them is run by the caller."""
+        return [workers.run(self.wait) for _ in range(count)]
+
+    def wait(self) -> None:
+        """A job that nobody runs before the gate opens."""
+        self.assertNotEqual(threading.current_thread(), threading.main_thread())
+        self.ran.release()
+
+    def test_so_many_at_once_and_as_many_wait(self) -> None:
         for most in (0, 1, 4):
             with self.subTest(most=most):
                 self.gate.clear()
                 workers = self.workers(most)
-                self.assertEqual([self.occupy(workers) for _ in range(most + 2)], [True] * most + [False] * 2)
+                self.assertEqual([self.occupy(workers) for _ in range(most)], [True] * most)
+                self.assertEqual(self.fill(workers, most + 2), [True] * most + [False] * 2)
+                self.assertFalse(self.ran.acquire(blocking=False))
                 self.assertEqual(len(self.threads()), most)
                 self.assertTrue(all(thread.daemon for thread in self.threads()))
                 self.gate.set()
                 workers.end()
                 self.join()
+                self.assertEqual([self.ran.acquire(blocking=False) for _ in range(most)], [True] * most)
 
     def test_jobs_run_at_the_same_time(self) -> None:
         workers = self.workers(3)
@@ -131,17 +144,19 @@ class Threads(unittest.TestCase):
 
     def test_the_most_may_be_changed(self) -> None:
         workers = self.workers(1)
-        self.assertEqual([self.occupy(workers), self.occupy(workers)], [True, False])
+        self.assertEqual([self.occupy(workers), *self.fill(workers, 2)], [True, True, False])
         workers.most = 3
-        self.assertEqual([self.occupy(workers) for _ in range(3)], [True, True, False])
+        self.assertEqual(self.fill(workers, 5), [True] * 4 + [False])
+        for _ in range(5):
+            self.assertTrue(self.ran.acquire(timeout=SECONDS), "two more threads run what waited")
         workers.most = 1
-        self.assertFalse(self.occupy(workers))
+        self.assertEqual(self.fill(workers, 2), [True, False])
 
     def test_no_thread_to_be_had(self) -> None:
         workers = self.workers(2)
         with mock.patch("threading.Thread.start", side_effect=RuntimeError("can't start new thread")):
             self.assertFalse(workers.run(lambda: None))
-        self.assertEqual([self.occupy(workers) for _ in range(3)], [True, True, False])
+        self.assertEqual([self.occupy(workers), self.occupy(workers)], [True, True])
 
     def test_the_end(self) -> None:
         workers = self.workers(3)
