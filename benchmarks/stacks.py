@@ -20,7 +20,21 @@ OURS = "ldicomnet"
 BARE = "bare sockets"
 PDU = "16384"
 """Longest PDU received, of everyone: the default of most."""
-SEARCH_PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"))
+
+
+def _is_of_pynetdicom(folder: str) -> bool:
+    """Whether a folder has its scripts, which are called like DCMTK's programs."""
+    try:
+        return Path(folder, "storescp").read_bytes()[:2] == b"#!"
+    except OSError:
+        return False
+
+
+SEARCH_PATH = os.pathsep.join(
+    folder
+    for folder in (*os.environ.get("PATH", os.defpath).split(os.pathsep), "/usr/sbin", "/usr/local/sbin")
+    if not _is_of_pynetdicom(folder)
+)
 DCMRECV_CONFIG = "dcmtk/storescp.cfg"
 PREFIXES = ("", "/usr", "/usr/local", "/opt/homebrew")
 TOOL_LIMIT = 10

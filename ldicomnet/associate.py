@@ -5,7 +5,6 @@ Pure: it knows the PDUs it becomes, and no connection.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Self
@@ -72,7 +71,8 @@ class LDicomAssociate:
 
     def copy(self) -> Self:
         """An independent copy."""
-        made = copy.copy(self)
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__dict__)
         made._contexts, made._info = [context.copy() for context in self._contexts], self._info.copy()
         return made
 

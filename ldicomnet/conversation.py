@@ -6,6 +6,7 @@ thread, but `sent` and `progress`, which run on the thread that sends.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from time import monotonic
@@ -50,6 +51,7 @@ from .transport import Transport
 from .upper_layer import Event
 from .workers import Workers, is_background
 
+_log = logging.getLogger("ldicomnet.net")
 _PROGRESS_EVERY = 0.05
 """Seconds between two calls of `on_progress_status` for one message, but for the last."""
 _ENDED = (ErrorCode.NET_INVALID, ErrorCode.NET_NOT_CONNECTED)
@@ -97,7 +99,7 @@ class Conversation:
         self._folder = folder
         self._syncs_files = syncs_files
         self._finished = finished
-        self._log = log_of("ldicomnet.net", number)
+        self._log = log_of(_log, number)
         self._request: LDicomAssociate | None = None
         self.associate: LDicomAssociate | None = None
         self.command_set = b""

@@ -38,6 +38,7 @@ class Deadlines:
     def __init__(self, timeouts: Timeouts, operations: Operations) -> None:
         self._timeouts = timeouts
         self._operations = operations
+        self._longest = NEVER if (longest := timeouts.idle_wait()) is None else longest
         self.artim = NEVER
         self.answer = NEVER
         self.rest = NEVER
@@ -76,9 +77,7 @@ class Deadlines:
         """
         now = monotonic()
         due = min(self.artim, self.answer, self.rest, self._operations.first()[1])
-        longest = self._timeouts.idle_wait()
-        if longest is None:
-            longest = NEVER
+        longest = self._longest
         most = longest if is_idle else longest / 2
         left = min(due - now, most)
         self.wait = None if left == NEVER else left

@@ -7,10 +7,12 @@ Turns what the reader finds into events, and the effects of the machine into PDU
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections.abc import Callable
 from time import monotonic
 
+from . import threads
 from .calls import Calls, Wants
 from .deadlines import Deadlines, Wait
 from .errors import LDicomDataError, LDicomError, LDicomProtocolError, LDicomTimeoutError, LDicomUsageError
@@ -32,10 +34,12 @@ from .pdu import (
 from .sender import Sender
 from .sinks import Sink
 from .status import AbortReason, AbortSource, ErrorCode, PduType, RejectReason, RejectResult, RejectSource
+from .threads import Task
 from .timing import NEVER, Limits, Timeouts, deadline
 from .transport import Transport
 from .upper_layer import RECEIVES_DATA, Action, Effect, Event, State
 
+_log = logging.getLogger("ldicomnet.engine")
 _EVENTS = {
     PduType.ASSOCIATE_REQUEST: Event.ASSOCIATE_RQ_PDU,
     PduType.ASSOCIATE_ACCEPT: Event.ASSOCIATE_AC_PDU,
@@ -80,7 +84,7 @@ class Engine:
         self._transport = transport
         self._requestor = requestor
         self._timeouts = timeouts
-        self._log = log_of("ldicomnet.engine", number)
+        self._log = log_of(_log, number)
         self._wants = wants
         self._inbound = Inbound(self, limits)
         self._inbound.raw = wants.received
@@ -96,14 +100,20 @@ class Engine:
         self._aborts = 0
         self._last_count = 0  # bytes of the last read
         self.is_over = False
-        self._thread = threading.Thread(target=self._run, name=f"ldicomnet-{number}", daemon=True)
+        self._number = number
+        self._task: Task | None = None  # the reader thread's
 
     # --- what the face asks ---------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin: the reader thread makes the connection, or awaits the association request on an accepted one."""
+        """Begin: the reader thread makes the connection, or awaits the association request on an accepted one.
+
+        Raises:
+            RuntimeError: the process may have no more threads.
+        """
         self._machine.react(Event.ASSOCIATE_REQUEST if self._requestor else Event.TRANSPORT_INDICATION)
-        self._thread.start()
+        self._task = Task(self._run, f"ldicomnet-{self._number}")
+        threads.start(self._task)
 
     @property
     def is_connected(self) -> bool:
@@ -125,9 +135,7 @@ class Engine:
         """The connection below."""
         return self._transport
 
-    def establish(
-        self, contexts: frozenset[int], receive_maximum: int, send_maximum: int, window: int | None
-    ) -> None:
+    def establish(self, contexts: frozenset[int], receive_maximum: int, send_maximum: int, window: int | None) -> None:
         """The association's accepted contexts, the maximum PDU lengths of both sides, and how many operations of ours
         may be outstanding (see `Operations.window`); before it begins."""
         self.sender.establish(send_maximum, window)
@@ -155,11 +163,12 @@ class Engine:
         if may_write:
             outbox.release()
         self.join(seconds)
+        threads.let_idle_end(seconds)
 
     def join(self, seconds: float) -> None:
         """Wait for the last call to be over; not within a call."""
-        if self._thread.ident is not None and not self.is_reader:
-            self._thread.join(max(0.0, seconds))
+        if self._task is not None and not self.is_reader:
+            self._task.join(seconds)
 
     def close_forced(self) -> None:
         """End the connection at once; waits for nothing, and takes neither the write lock nor the state lock."""
@@ -188,6 +197,7 @@ class Engine:
             self.sender.ending = ErrorCode.NET_FAILURE
         finally:
             self._finish()
+            self.sender.outbox.reader = 0  # the thread may be another connection's next
 
     def _open(self) -> bool:
         """AE-1 or AE-5; True when there is something to read."""

@@ -7,9 +7,9 @@ from collections.abc import MutableMapping
 from typing import Any
 
 
-def log_of(name: str, number: int) -> logging.LoggerAdapter[logging.Logger]:
-    """A logger under `ldicomnet` whose records carry the association's number."""
-    return _Numbered(logging.getLogger(name), {"association": number})
+def log_of(logger: logging.Logger, number: int) -> logging.LoggerAdapter[logging.Logger]:
+    """`logger`, whose records then carry the association's number."""
+    return _Numbered(logger, {"association": number})
 
 
 class _Numbered(logging.LoggerAdapter[logging.Logger]):

@@ -54,7 +54,7 @@ class PresentationContext:
     @property
     def is_accepted(self) -> bool:
         """Whether messages may be sent on it, once the association stands."""
-        return self.result == AcceptResult.SUCCESS
+        return not self.result
 
 
 def answer_context(

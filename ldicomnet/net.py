@@ -16,7 +16,7 @@ from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from . import checks
+from . import checks, threads
 from .associate import LDicomAssociate
 from .command_set import to_dataset
 from .conversation import Conversation, overrides
@@ -382,6 +382,7 @@ class LDicomNet(Settings):
         if listener is not None:
             listener.close()
             listener.join(self.timeouts.shutdown_wait())
+            threads.let_idle_end(self.timeouts.shutdown_wait())
         if self._conversation is not None:
             self._conversation.engine.close()
 
@@ -555,3 +556,4 @@ def _close_all(nets: list[LDicomNet]) -> None:
         conversation = net._conversation
         if conversation is not None:
             conversation.engine.join(until - monotonic())
+    threads.let_idle_end(max(0.0, until - monotonic()))

@@ -234,7 +234,8 @@ def decode_content(pdu_type: int, content: bytes) -> Pdu:
 
     The same peers associate again and again with the same bytes.
     """
-    is_kept = len(content) <= _KEPT and not any(mark in content[_FIXED:] for mark in _SECRETS)
+    may_have_secret = content.find(_IDENTITY, _FIXED) >= 0 or content.find(_IDENTITY_RESPONSE, _FIXED) >= 0
+    is_kept = len(content) <= _KEPT and not may_have_secret
     return _decode_kept(pdu_type, content) if is_kept else _decode_content(pdu_type, content)
 
 
@@ -250,8 +251,8 @@ def _decode_content(pdu_type: int, content: bytes) -> Pdu:
 _KEPT = 8 << 10
 _FIXED = 68
 """Bytes of an association PDU before its items."""
-_SECRETS = (b"\x58", b"\x59\0")
-"""What may begin a user identity or its answer (PS3.7 D.3.3.7): passwords are not kept."""
+_IDENTITY, _IDENTITY_RESPONSE = b"\x58", b"\x59\0"
+"""What may begin a user identity and its answer (PS3.7 D.3.3.7): passwords are not kept."""
 _decode_kept = lru_cache(64)(_decode_content)
 
 

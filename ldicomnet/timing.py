@@ -22,8 +22,8 @@ def deadline(seconds: float | None) -> float:
     return NEVER if seconds is None else monotonic() + seconds
 
 
-_LONGEST = 1e8
-"""Seconds; about three years."""
+_LONGEST = 4e6
+"""Seconds, about 46 days: Windows counts the milliseconds of a wait in 32 bits."""
 
 
 @dataclass(slots=True)

@@ -32,6 +32,7 @@ from unittest import mock
 
 from ldicomnet import ANY_TRANSFER, ErrorCode, LDicomDS, LDicomNet, Message, Status
 from ldicomnet.part10 import encode_header
+from ldicomnet.threads import let_idle_end
 from ldicomnet.transport.tcp import TcpTransport
 
 from .support import CT, EXPLICIT, SECONDS, VERIFICATION, request
@@ -239,9 +240,7 @@ class Calls(unittest.TestCase):
         for (kind, side), limits in CALLS.items():
             with self.subTest(kind=kind, side=side):
                 meter = self.measure(kind, side)
-                for what, calls, limit in zip(
-                    ("Python", "C"), (meter.calls, meter.c_calls), limits, strict=True
-                ):
+                for what, calls, limit in zip(("Python", "C"), (meter.calls, meter.c_calls), limits, strict=True):
                     count = calls.total() / Meter.COUNTED
                     told = f"{kind} {side}: {count:.1f} calls of {what} functions, {limit} are allowed{listed(calls)}"
                     if os.environ.get("LDICOMNET_SHOW_CALLS"):
@@ -352,6 +351,7 @@ class Idle(unittest.TestCase):
 
     def stand(self, count: int) -> tuple[Server, list[Client], list[threading.Thread]]:
         """So many associations, and the threads that have come with them."""
+        let_idle_end(SECONDS)
         before = set(threading.enumerate())
         server = Server()
         self.addCleanup(server.server_close)

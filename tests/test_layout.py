@@ -16,7 +16,7 @@ PACKAGE = Path(ldicomnet.__file__).parent
 # The floors, lowest first. A room may import from floors below its own.
 FLOORS = """
 status
-errors timing log workers
+errors timing log threads workers
 checks wire upper_layer body part10 operations transport
 items command_set encoding part_file machine deadlines transport.tcp transport.memory
 message sinks

@@ -29,6 +29,7 @@ from ldicomnet import (
     SocketOptions,
 )
 from ldicomnet.body import FileBody, MemoryBody
+from ldicomnet.threads import let_idle_end
 
 from .support import CT, EXPLICIT, SECONDS, Ends, Recorder, accept_all, request
 
@@ -290,9 +291,11 @@ class Connecting(Ends):
         self.assertFalse(server.is_activated())
 
     def test_one_thread_for_each_connection_and_none_after(self) -> None:
-        before = set(threading.enumerate())
+        let_idle_end(SECONDS)
+        before, names = set(threading.enumerate()), {thread.name for thread in threading.enumerate()}
         client, accepted = self.associated_over_tcp()
-        self.assertEqual(len(set(threading.enumerate()) - before), 3, "two readers and the accept thread")
+        new = {thread.name for thread in threading.enumerate()} - names - {"ldicomnet-accept"}
+        self.assertEqual(len(new), 2, f"a reader on each side: {new}")
         server = accepted.get_server()
         assert server is not None
         client.close()

@@ -28,6 +28,7 @@ from ldicomnet import (
     Status,
 )
 from ldicomnet.part10 import encode_header
+from ldicomnet.threads import let_idle_end
 from ldicomnet.transport.memory import pair
 from ldicomnet.transport.tcp import TcpTransport
 
@@ -234,6 +235,7 @@ class Ending(Ends):
 
     def setUp(self) -> None:
         gc.collect()
+        let_idle_end(SECONDS)
         self.threads, self.descriptors = set(threading.enumerate()), len(os.listdir(FDS))
         self.errors: list[BaseException | None] = []
         Watched.writing = threading.Event()

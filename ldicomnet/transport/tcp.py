@@ -109,7 +109,8 @@ class TcpTransport:
                 raise _translate(error, "connection") from error
 
     def _set_up(self, sock: socket.socket) -> None:
-        sock.settimeout(None)
+        if sock.gettimeout() is not None:
+            sock.settimeout(None)
         self._options.apply(sock)
         _set_kernel_timeout(sock, socket.SO_SNDTIMEO, self._send_timeout)
         if self._route is None:
@@ -197,9 +198,7 @@ class TcpTransport:
                 some = buffers[start : start + _IOV_MAX] if len(buffers) > _IOV_MAX else buffers
                 _write_gathered(sock, some, flags)
         except (BlockingIOError, TimeoutError):
-            raise LDicomTimeoutError(
-                f"{_name(self._peer)} has read nothing for {self._send_timeout} seconds"
-            ) from None
+            raise LDicomTimeoutError(f"{_name(self._peer)} has read nothing for {self._send_timeout} seconds") from None
         except OSError as error:
             raise translate(error, f"send to {_name(self._peer)}") from error
 

@@ -32,6 +32,7 @@ from .objects import Encoded, PathName, context_of, read_object
 from .processes import (
     LOOPBACK,
     ROOT,
+    SEARCH_PATH,
     STEP,
     Event,
     Finished,
@@ -52,7 +53,7 @@ IMPLICIT_LITTLE = "1.2.840.10008.1.2"
 
 def _program(name: str) -> str | None:
     """The path of a program; the folders that are not on every user's PATH are searched as well."""
-    return shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin:/usr/local/bin")
+    return shutil.which(name, path=SEARCH_PATH) or shutil.which(name, path="/usr/sbin:/usr/local/sbin:/usr/local/bin")
 
 
 def _have_dcmtk() -> bool:

@@ -134,10 +134,25 @@ def run(*command: Word, seconds: float = 2 * STEP) -> Finished:
     return Finished(words, done.returncode, done.stdout.decode(errors="replace"))
 
 
+def _is_of_pynetdicom(folder: str) -> bool:
+    """Whether a folder has its scripts, which are called like DCMTK's programs."""
+    try:
+        return Path(folder, "storescp").read_bytes()[:2] == b"#!"
+    except OSError:
+        return False
+
+
+SEARCH_PATH = os.pathsep.join(
+    folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if not _is_of_pynetdicom(folder)
+)
+"""Where the programs are."""
+
+
 def _environment() -> dict[str, str]:
     """Our own environment, with the checkout importable and Python's output unbuffered."""
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
+    own = {"PATH": SEARCH_PATH, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
+    return os.environ | own
 
 
 def _event(line: str) -> Event | None:
