@@ -111,6 +111,7 @@ class Conversation:
         self._names_sinks = overrides(net, "on_begin_data")
         self._changes_responses = overrides(net, "on_before_send_command_set")
         self._progress_at = 0.0
+        self._pending: tuple[tuple[Any, ...], Message | None] = ((), None)  # the last pending response
         wants = Wants(
             received=self.received if overrides(net, "on_receive") else None,
             sent=overrides(net, "on_send"),
@@ -171,14 +172,26 @@ class Conversation:
         syntax = self._syntax_to_send(presentation_id)
         if dataset is None and row.needs_dataset:
             raise LDicomUsageError(f"dataset is None: a {row.name} carries a data set (PS3.7 Sections 9.3, 10.3)")
-        try:
-            message = build(row, presentation_id, values, dataset is not None)
-        except LDicomUsageError as error:
-            message = self._build_cleaned(row, presentation_id, values, dataset is not None, error)
+        message = self._message(row, presentation_id, values, dataset is not None)
         body = None if dataset is None else to_body(dataset, syntax, group_length)
         if message.is_response and self._changes_responses:
             message = self._changed(message)
         self._transmit(message, body)
+
+    def _message(self, row: Row, presentation_id: int, values: tuple[Any, ...], has_data_set: bool) -> Message:
+        """The message, or the one before where that was a pending response with the same values: one C-FIND may have
+        thousands of them."""
+        parts = row, presentation_id, values, has_data_set
+        before, message = self._pending
+        if parts == before and message is not None:
+            return message
+        try:
+            message = build(row, presentation_id, values, has_data_set)
+        except LDicomUsageError as error:
+            return self._build_cleaned(row, presentation_id, values, has_data_set, error)
+        if message.is_pending:
+            self._pending = parts, message
+        return message
 
     def _build_cleaned(
         self, row: Row, presentation_id: int, values: tuple[Any, ...], has_data_set: bool, error: LDicomUsageError

@@ -100,6 +100,30 @@ class EveryMessage(Ends):
         requestor.send_c_store_request(1, 9, CT, INSTANCE, dataset=identifier())
         self.assertEqual(acceptor.wait_for("on_receive_c_store_request")[4:7], (Priority.MEDIUM, "", 0))
 
+    def test_pending_responses_in_a_row(self) -> None:
+        """What is the same is encoded once, and what differs is not taken for it."""
+        requestor, acceptor = self.associated()
+        sent = [
+            (3, 7, CT, 0xFF00, True),
+            (3, 7, CT, 0xFF00, True),
+            (3, 7, CT, 0xFF01, True),
+            (3, 8, CT, 0xFF00, True),
+            (3, 8, VERIFICATION, 0xFF00, True),
+            (1, 8, VERIFICATION, 0xFF00, True),
+            (1, 8, VERIFICATION, 0xFF00, False),
+            (1, 8, VERIFICATION, 0xFF00, True),
+            (1, 8, VERIFICATION, 0x0000, False),
+            (1, 8, VERIFICATION, 0xFF00, True),
+        ]
+        for *values, has_data_set in sent:
+            acceptor.send_c_find_response(*values, identifier() if has_data_set else None)
+        requestor.wait_for("on_receive_c_find_response", len(sent))
+        got = [(*call[1:5], call[5] is not None) for call in requestor.calls if call[0] == "on_receive_c_find_response"]
+        self.assertEqual(got, sent)
+        for _ in range(2):
+            with self.assertRaises(LDicomUsageError):
+                acceptor.send_c_find_response(1, 8, VERIFICATION, 0x1FF00, identifier())
+
     def test_an_empty_data_set(self) -> None:
         requestor, acceptor = self.associated((CT, EXPLICIT))
         self.silence(requestor, acceptor)
