@@ -85,7 +85,9 @@ def entry(items: Sequence[_T], index: object, what: str) -> _T:
 def folder(name: str, value: object) -> str:
     """The name of a folder, which need not be there."""
     if isinstance(value, str | os.PathLike):
-        return str(os.fspath(value))
+        text = str(os.fspath(value))
+        if "\0" not in text:
+            return text
     raise LDicomUsageError(f"{name} is {value!r}: the path of a folder is wanted")
 
 

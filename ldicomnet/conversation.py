@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Callable
 from time import monotonic
 from typing import Any, cast
@@ -52,6 +53,7 @@ from .upper_layer import Event
 from .workers import Workers, is_background
 
 _log = logging.getLogger("ldicomnet.net")
+_beside = threading.local()
 _PROGRESS_EVERY = 0.05
 """Seconds between two calls of `on_progress_status` for one message, but for the last."""
 _ENDED = (ErrorCode.NET_INVALID, ErrorCode.NET_NOT_CONNECTED)
@@ -388,8 +390,17 @@ class Conversation:
             arguments = (*arguments, dataset)
         self._arrived(message)
         hook = getattr(self._net, row.hook) if row else None
-        if not is_background(hook) or not self._workers.run(lambda: self._deliver(message, hook, arguments, dataset)):
-            self._deliver(message, hook, arguments, dataset)
+        delivered = message, hook, arguments, dataset
+        if not is_background(hook) or not self._workers.run(lambda: self._deliver_beside(*delivered)):
+            self._deliver(*delivered)
+
+    def _deliver_beside(self, *delivered: Any) -> None:
+        """As `_deliver`, on a thread that may outlive the association."""
+        _beside.conversation = self
+        try:
+            self._deliver(*delivered)
+        finally:
+            _beside.conversation = None
 
     def _deliver(
         self, message: Message, hook: Callable[..., None] | None, arguments: tuple[Any, ...], dataset: LDicomDS | None
@@ -458,6 +469,15 @@ class Conversation:
 
 def _window(associate: LDicomAssociate) -> tuple[int, int]:
     return associate.get_invoked_operations(), associate.get_performed_operations()
+
+
+def beside(net: Hooks) -> Conversation | None:
+    """The association of `net` for which the caller is a hook beside its reader thread; None for any other caller.
+
+    The object may be connected anew by now, and what such a hook has to say is not for that association.
+    """
+    found: Conversation | None = getattr(_beside, "conversation", None)
+    return found if found is not None and found._net is net else None
 
 
 def overrides(net: Hooks, name: str) -> bool:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 from . import checks, threads
 from .associate import LDicomAssociate
 from .command_set import to_dataset
-from .conversation import Conversation, overrides
+from .conversation import Conversation, beside, overrides
 from .dataset import LDicomDS, to_command_set
 from .errors import LDicomError, LDicomTransportError, LDicomUsageError
 from .listener import Listener, adopt, bind
@@ -418,7 +418,8 @@ class LDicomNet(Settings):
 
     def is_associated(self) -> bool:
         """Whether an association is established."""
-        return self._conversation is not None and self._conversation.is_associated
+        conversation = self._association()
+        return conversation is not None and conversation.is_associated
 
     def get_host_info(self) -> Address:
         """Own address and port."""
@@ -433,7 +434,8 @@ class LDicomNet(Settings):
 
     def get_associate(self) -> LDicomAssociate | None:
         """The negotiated association, with the abstract syntaxes of the request on both sides; None before."""
-        return None if self._conversation is None else self._conversation.associate
+        conversation = self._association()
+        return None if conversation is None else conversation.associate
 
     def get_command_set(self) -> Dataset:
         """The command set last received, with its optional elements.
@@ -524,12 +526,18 @@ class LDicomNet(Settings):
 
         For hooks marked `@background`, which ask now and then, answer a C-CANCEL with `Status.CANCEL`, and return.
         """
-        return self._conversation is None or self._conversation.is_cancelled(message_id)
+        conversation = self._association()
+        return conversation is None or conversation.is_cancelled(message_id)
+
+    def _association(self) -> Conversation | None:
+        """The association that the caller means: of a hook beside the reader thread, the one it was called for."""
+        return beside(self) or self._conversation
 
     def _running(self) -> Conversation:
-        if self._conversation is None or self._conversation.engine.is_over:
+        conversation = self._association()
+        if conversation is None or conversation.engine.is_over:
             raise LDicomUsageError("the object is not connected", ErrorCode.NET_NOT_CONNECTED)
-        return self._conversation
+        return conversation
 
 
 def _host(name: str, address: object) -> str:

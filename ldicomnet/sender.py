@@ -21,7 +21,7 @@ from .operations import Operations
 from .outbound import Buffer, batches, whole
 from .outbox import Outbox
 from .pdu import Abort, AssociateReject, Pdu
-from .status import AbortReason, AbortSource, ErrorCode
+from .status import AbortReason, AbortSource, Command, ErrorCode
 from .timing import NEVER, Limits, Timeouts, deadline
 from .transport import Transport
 from .upper_layer import SENDS_DATA, Effect, Event, State
@@ -126,8 +126,8 @@ class Sender:
         self.outbox.submit(lambda: self._send_primitive(event, data, agreed), len(data))
 
     def send_abort(self, abort: Abort) -> None:
-        """Send A-ABORT; a message that is being sent breaks off at the end of a PDU, or with the connection where the
-        peer does not let that end come.
+        """Send A-ABORT; a message that is being sent breaks off at the end of the PDUs that are being written, 1 MiB at
+        most, or with the connection where the peer does not let that end come.
 
         Raises:
             LDicomUsageError: there is no association to abort.
@@ -219,14 +219,21 @@ class Sender:
             LDicomDataError: the body could not be read; if that was in its middle, the association was aborted.
             LDicomTransportError: it could not be sent.
         """
-        if self.has_queued and message.is_response and self._in_turn and self.outbox.is_reader:
-            self._queue(message, body)  # a C-GET's response leaves behind the C-STOREs that the same hook has sent
+        if self._in_turn and self._is_behind(message):
+            self._queue(message, body)
         elif not message.expects_response:
             self.outbox.submit(lambda: self._send_message(message, body), _size(message, body))
         elif self._begin(message):
             self._submit_request(message, body)
         else:
             self._queue(message, body)
+
+    def _is_behind(self, message: Message) -> bool:
+        """Whether a message must not overtake what waits for the window: a C-GET's response the C-STOREs that the same
+        hook has sent, a C-CANCEL the request it cancels."""
+        if message.field == Command.C_CANCEL:
+            return any(waiting.message_id == message.message_id for waiting, _body in tuple(self._in_turn))
+        return self.has_queued and message.is_response and self.outbox.is_reader
 
     def _begin(self, message: Message) -> bool:
         """Whether the window lets the request leave now; waits for that, but not on the reader thread."""

@@ -525,6 +525,27 @@ class FromHooks(Windows):
         end.send_c_find_response(FIND_CONTEXT, 1, FIND, Status.CANCEL)
         end.wait_for("on_receive_c_echo_request")
 
+    def test_a_cancel_does_not_overtake_what_it_cancels(self) -> None:
+        client, end = self.ends((1, 1))
+        for name in ("on_receive_c_find_request", "on_receive_c_cancel_request"):
+            end.answers[name] = silent
+
+        def more(net: Recorder, *_: Any) -> None:
+            net.send_c_find_request(FIND_CONTEXT, 2, FIND, dataset=IDENTIFIER)
+            net.send_c_cancel_request(FIND_CONTEXT, 2)
+
+        client.answers["on_receive_c_find_response"] = more
+        client.send_c_find_request(FIND_CONTEXT, 1, FIND, dataset=IDENTIFIER)
+        end.wait_for("on_receive_c_find_request")
+        end.send_c_find_response(FIND_CONTEXT, 1, FIND, Status.PENDING, IDENTIFIER)
+        client.wait_for("on_receive_c_find_response")
+        self.wait_until(lambda: client.get_queue_send() > 0)
+        client.answers.clear()
+        end.send_c_find_response(FIND_CONTEXT, 1, FIND, Status.SUCCESS)
+        end.wait_for("on_receive_c_cancel_request")
+        self.assertEqual(end.wait_for("on_receive_c_find_request", 2)[1], 2)
+        self.assertEqual([name for name in end.names() if "c_" in name][-2:], list(end.answers)[-2:])
+
     def test_both_ends_send_from_hooks(self) -> None:
         """Each has one request under way and one queued, and then gets the other's: both answer, and all is done.
 
@@ -1085,6 +1106,43 @@ class Background(Windows):
                 (thread,) = end.wait_for("thread object")
                 thread.join(SECONDS)
                 self.assertFalse(thread.is_alive())
+
+    def test_a_hook_that_outlives_its_association_does_not_speak_on_the_next(self) -> None:
+        gate = threading.Event()
+        self.addCleanup(gate.set)
+
+        def work(net: Slow, context: int, message_id: int, sop_class: str, *_: Any) -> None:
+            net.note("begun")
+            gate.wait(SECONDS)
+            net.note("is", net.is_cancelled(message_id), net.is_associated(), net.get_associate())
+            sends: tuple[Callable[[], object], ...] = (
+                lambda: net.send_c_find_response(context, message_id, sop_class, 0),
+                lambda: net.send_release_request(),
+                lambda: net.send_abort(0, 0),
+            )
+            for send in sends:
+                with self.assertRaises(LDicomUsageError) as caught:
+                    send()
+                net.note("code", caught.exception.code)
+
+        client, end = self.slow((2, 1), work)
+        old = end.get_associate()
+        self.find(client, 1)
+        end.wait_for("begun")
+        client.close_forced()
+        end.wait_for("on_close")
+        server = Ends.acceptor(self)
+        server.listen("127.0.0.1")
+        end.connect("", 0, *server.get_host_info())
+        end.wait_for("on_connect")
+        end.send_associate_request(self.asked((2, 1)))
+        end.wait_for("on_receive_associate_accept")
+        gate.set()
+        self.assertEqual(end.wait_for("code", 3), (ErrorCode.NET_NOT_CONNECTED,))
+        self.assertEqual(end.wait_for("is"), (True, False, old))
+        end.send_c_echo_request(ECHO_CONTEXT, 4)
+        end.wait_for("on_receive_c_echo_response")
+        self.assertTrue(end.is_associated())
 
     def test_a_hook_that_raises_because_of_the_end_is_no_bug(self) -> None:
         """It is noted, and no error with a trace."""
