@@ -53,12 +53,23 @@ from .upper_layer import Event
 from .workers import Workers, is_background
 
 _log = logging.getLogger("ldicomnet.net")
-_beside = threading.local()
 _PROGRESS_EVERY = 0.05
 """Seconds between two calls of `on_progress_status` for one message, but for the last."""
 _ENDED = (ErrorCode.NET_INVALID, ErrorCode.NET_NOT_CONNECTED)
 _UNSTATED_MAXIMUM = 16 << 10
 """What a peer that states no maximum length is sent; PS3.8 D.1 makes the item mandatory."""
+
+
+class _Beside(threading.local):
+    """Of each thread: the association for which it runs a hook beside the reader thread, None for any other thread.
+
+    The object may be connected anew by then, and what such a hook has to say is not for that association.
+    """
+
+    conversation: Conversation | None = None
+
+
+beside = _Beside()
 
 
 class Conversation:
@@ -76,6 +87,7 @@ class Conversation:
         number: the association's number in the log.
 
     Attributes:
+        net: whose hooks are called.
         engine: runs the connection.
         associate: the negotiated association, None before.
         command_set: the command set last received, encoded.
@@ -96,7 +108,7 @@ class Conversation:
         finished: Callable[[ErrorCode], None],
         number: int,
     ) -> None:
-        self._net = net
+        self.net = net
         self._limits = limits
         self._folder = folder
         self._syncs_files = syncs_files
@@ -250,7 +262,7 @@ class Conversation:
     def _changed(self, message: Message) -> Message:
         """The response after `on_before_send_command_set`."""
         dataset = to_dataset(message.command_set)
-        self._net.on_before_send_command_set(dataset)
+        self.net.on_before_send_command_set(dataset)
         try:
             return decode(message.presentation_id, from_dataset(dataset, message.has_data_set))
         except LDicomProtocolError as error:
@@ -260,7 +272,7 @@ class Conversation:
 
     def connected(self, error: ErrorCode) -> None:
         """`on_connect`."""
-        if not self._call(self._net.on_connect, error):
+        if not self._call(self.net.on_connect, error):
             self._break_off()
 
     def associate_requested(self, request: AssociateRequest) -> None:
@@ -269,11 +281,11 @@ class Conversation:
         if request.application != DICOM_APPLICATION_CONTEXT:
             self._log.warning("application context %r is not supported; rejected", request.application)
             reject = RejectResult.PERMANENT, RejectSource.USER, RejectReason.APPLICATION
-            self._call(self._net.send_associate_reject, *reject)
+            self._call(self.net.send_associate_reject, *reject)
         elif 0 < self._request.get_max_length() < SMALLEST_MAXIMUM_LENGTH or not request.contexts:
             self._log.warning("an association without presentation contexts or room for fragments; rejected")
-            self._call(self._net.send_associate_reject, RejectResult.PERMANENT, RejectSource.USER, RejectReason.UNKNOWN)
-        elif not self._call(self._net.on_receive_associate_request, self._request.copy()):
+            self._call(self.net.send_associate_reject, RejectResult.PERMANENT, RejectSource.USER, RejectReason.UNKNOWN)
+        elif not self._call(self.net.on_receive_associate_request, self._request.copy()):
             self._break_off()
 
     def associate_accepted(self, accept: AssociateAccept) -> None:
@@ -283,27 +295,27 @@ class Conversation:
         if 0 < associate.get_max_length() < SMALLEST_MAXIMUM_LENGTH:
             raise LDicomProtocolError(f"the peer receives PDUs of {associate.get_max_length()} bytes only (PS3.8 D.1)")
         self._establish(associate, own=self._request, peer=associate)
-        if not self._call(self._net.on_receive_associate_accept, associate):
+        if not self._call(self.net.on_receive_associate_accept, associate):
             self._break_off()
 
     def associate_rejected(self, reject: AssociateReject) -> None:
         """`on_receive_associate_reject`."""
         numbers = RejectResult(reject.result), RejectSource(reject.source), RejectReason(reject.reason)
         self._log.info("association rejected: result %d, source %d, reason %d", *numbers)
-        self._call(self._net.on_receive_associate_reject, *numbers)
+        self._call(self.net.on_receive_associate_reject, *numbers)
 
     def release_requested(self) -> None:
         """`on_receive_release_request`."""
-        if not self._call(self._net.on_receive_release_request):
-            self._call(self._net.send_release_response)
+        if not self._call(self.net.on_receive_release_request):
+            self._call(self.net.send_release_response)
 
     def release_answered(self) -> None:
         """`on_receive_release_response`."""
-        self._call(self._net.on_receive_release_response)
+        self._call(self.net.on_receive_release_response)
 
     def aborted(self, source: int, reason: int) -> None:
         """`on_receive_abort`."""
-        self._call(self._net.on_receive_abort, AbortSource(source), AbortReason(reason))
+        self._call(self.net.on_receive_abort, AbortSource(source), AbortReason(reason))
 
     def ended(self, error: ErrorCode) -> None:
         """`on_close`, here and on the listening object."""
@@ -315,21 +327,21 @@ class Conversation:
 
     def received(self, pdu_type: int, data: bytes) -> None:
         """`on_receive`."""
-        self._call(self._net.on_receive, ErrorCode.SUCCESS, PduType(pdu_type), data)
+        self._call(self.net.on_receive, ErrorCode.SUCCESS, PduType(pdu_type), data)
 
     def sent(self, infos: list[SendInfo]) -> None:
         """`on_send`, and `on_send_ext` where the bytes were kept."""
         for info in infos:
-            self._call(self._net.on_send, info.error, info.pdu_type, info.length)
+            self._call(self.net.on_send, info.error, info.pdu_type, info.length)
             if info.data:
-                self._call(self._net.on_send_ext, info)
+                self._call(self.net.on_send_ext, info)
 
     def progress(self, sent: int, received: int, total: int | None) -> None:
         """`on_progress_status`, not too often."""
         now = monotonic()
         if total in (sent, received) or now - self._progress_at >= _PROGRESS_EVERY:
             self._progress_at = now
-            self._call(self._net.on_progress_status, sent, received, total)
+            self._call(self.net.on_progress_status, sent, received, total)
 
     # --- told: messages -------------------------------------------------------------------------------------------
 
@@ -343,7 +355,7 @@ class Conversation:
             message.arguments()  # what is malformed is found before anything is kept
         if self._names_sinks:
             try:
-                target = self._net.on_begin_data(message.presentation_id, message)
+                target = self.net.on_begin_data(message.presentation_id, message)
                 if message.refused is None and target is not None:
                     return self._named_sink(target, message)
             except (Exception, SystemExit) as error:
@@ -389,18 +401,18 @@ class Conversation:
         if row is None or row.has_dataset:
             arguments = (*arguments, dataset)
         self._arrived(message)
-        hook = getattr(self._net, row.hook) if row else None
+        hook = getattr(self.net, row.hook) if row else None
         delivered = message, hook, arguments, dataset
         if not is_background(hook) or not self._workers.run(lambda: self._deliver_beside(*delivered)):
             self._deliver(*delivered)
 
     def _deliver_beside(self, *delivered: Any) -> None:
         """As `_deliver`, on a thread that may outlive the association."""
-        _beside.conversation = self
+        beside.conversation = self
         try:
             self._deliver(*delivered)
         finally:
-            _beside.conversation = None
+            beside.conversation = None
 
     def _deliver(
         self, message: Message, hook: Callable[..., None] | None, arguments: tuple[Any, ...], dataset: LDicomDS | None
@@ -408,9 +420,9 @@ class Conversation:
         """Call the hooks of a message; an exception is logged and answered."""
         try:
             if self._wants_data:
-                self._net.on_receive_data(message.presentation_id, to_dataset(message.command_set), dataset)
+                self.net.on_receive_data(message.presentation_id, to_dataset(message.command_set), dataset)
             if hook is None:
-                self._net.on_receive_unknown(message.presentation_id, to_dataset(message.command_set), dataset)
+                self.net.on_receive_unknown(message.presentation_id, to_dataset(message.command_set), dataset)
             else:
                 hook(message.presentation_id, *arguments)
         except (Exception, SystemExit) as error:
@@ -437,7 +449,7 @@ class Conversation:
         if row is None or not message.expects_response:
             self._break_off()
         elif message.message_id in self._unanswered:
-            self._call(self._net._answer, row, message.presentation_id, message.arguments(), status)
+            self._call(self.net._answer, row, message.presentation_id, message.arguments(), status)
 
     # --- hooks that raise -----------------------------------------------------------------------------------------
 
@@ -469,15 +481,6 @@ class Conversation:
 
 def _window(associate: LDicomAssociate) -> tuple[int, int]:
     return associate.get_invoked_operations(), associate.get_performed_operations()
-
-
-def beside(net: Hooks) -> Conversation | None:
-    """The association of `net` for which the caller is a hook beside its reader thread; None for any other caller.
-
-    The object may be connected anew by now, and what such a hook has to say is not for that association.
-    """
-    found: Conversation | None = getattr(_beside, "conversation", None)
-    return found if found is not None and found._net is net else None
 
 
 def overrides(net: Hooks, name: str) -> bool:

@@ -531,10 +531,11 @@ class LDicomNet(Settings):
 
     def _association(self) -> Conversation | None:
         """The association that the caller means: of a hook beside the reader thread, the one it was called for."""
-        return beside(self) or self._conversation
+        mine = beside.conversation
+        return mine if mine is not None and mine.net is self else self._conversation
 
     def _running(self) -> Conversation:
-        conversation = self._association()
+        conversation = self._conversation if beside.conversation is None else self._association()
         if conversation is None or conversation.engine.is_over:
             raise LDicomUsageError("the object is not connected", ErrorCode.NET_NOT_CONNECTED)
         return conversation

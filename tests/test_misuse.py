@@ -30,7 +30,6 @@ from ldicomnet import (
     Timeouts,
 )
 from ldicomnet.body import FileBody, MemoryBody
-from ldicomnet.threads import let_idle_end
 
 from .support import CT, EXPLICIT, IMPLICIT, SECONDS, VERIFICATION, Ends, Recorder, accept_all, request
 
@@ -254,8 +253,7 @@ class WhatCannotBeHad(Ends):
     def test_a_connection_without_a_thread(self) -> None:
         server, client = self.acceptor(), self.requestor()
         server.listen("127.0.0.1")
-        let_idle_end(SECONDS)
-        with mock.patch("threading.Thread.start", side_effect=RuntimeError("can't start new thread")):
+        with mock.patch("ldicomnet.threads.start", side_effect=RuntimeError("can't start new thread")):
             with self.assertRaises(LDicomTransportError):
                 client.connect("", 0, *server.get_host_info())
         self.assertFalse(client.is_activated())
