@@ -112,6 +112,9 @@ class Engine:
             RuntimeError: the process may have no more threads.
         """
         self._machine.react(Event.ASSOCIATE_REQUEST if self._requestor else Event.TRANSPORT_INDICATION)
+        if not self._requestor:
+            self._connected = True
+            self._start_artim()
         self._task = Task(self._run, f"ldicomnet-{self._number}")
         threads.start(self._task)
 
@@ -200,10 +203,8 @@ class Engine:
             self.sender.outbox.reader = 0  # the thread may be another connection's next
 
     def _open(self) -> bool:
-        """AE-1 or AE-5; True when there is something to read."""
+        """AE-1, which AE-5 has no need of; True when there is something to read."""
         if not self._requestor:
-            self._connected = True
-            self._start_artim()
             return True
         try:
             self._transport.open(self._timeouts.connect)
