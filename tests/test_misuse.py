@@ -141,7 +141,7 @@ class AtTheWrongTime(Ends):
             return real(*arguments)
 
         with mock.patch("socket.getaddrinfo", slow):
-            client.connect("", 0, *server.get_host_info())
+            client.connect("", 0, "localhost", server.get_host_info()[1])
             with self.assertRaises(LDicomUsageError) as caught:
                 client.send_associate_request(request())
             self.assertEqual(caught.exception.code, ErrorCode.NET_NOT_CONNECTED)
