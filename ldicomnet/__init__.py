@@ -20,6 +20,7 @@ from .net import LDicomNet
 from .outbox import SendInfo
 from .part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from .services import VERIFICATION
+from .statistics import Statistics
 from .status import (
     AbortReason,
     AbortSource,
@@ -98,6 +99,7 @@ __all__ = [
     "SecureMode",
     "SendInfo",
     "SocketOptions",
+    "Statistics",
     "Status",
     "Timeouts",
     "TlsProfile",

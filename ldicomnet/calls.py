@@ -48,6 +48,10 @@ class Calls(Protocol):
     def message_lost(self, message: Message, error: LDicomDataError) -> None:
         """A message whose data set could not be kept."""
 
+    def is_busy(self) -> bool:
+        """Whether a request of the peer awaits its response."""
+        ...
+
     def sent(self, infos: list[SendInfo]) -> None:
         """These PDUs left, or did not."""
 

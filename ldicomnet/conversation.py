@@ -6,6 +6,7 @@ thread, but `sent` and `progress`, which run on the thread that sends.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -14,6 +15,7 @@ from time import monotonic
 from typing import Any, cast
 
 from . import checks
+from .admission import Admission
 from .associate import SMALLEST_MAXIMUM_LENGTH, LDicomAssociate
 from .body import Body
 from .calls import Wants
@@ -84,6 +86,7 @@ class Conversation:
         syncs_files: whether files that `on_begin_data` names are flushed to the disk.
         folder: for temporary files of received data sets; None for the system's.
         finished: called when all is over, to call `on_close`.
+        admission: says whether one more association may come; None where nobody counts.
         number: the association's number in the log.
 
     Attributes:
@@ -106,6 +109,7 @@ class Conversation:
         syncs_files: bool,
         folder: str | None,
         finished: Callable[[ErrorCode], None],
+        admission: Admission | None,
         number: int,
     ) -> None:
         self.net = net
@@ -113,6 +117,9 @@ class Conversation:
         self._folder = folder
         self._syncs_files = syncs_files
         self._finished = finished
+        self._shutdown_wait = timeouts.shutdown_wait()
+        self._admission = admission
+        self._entered: tuple[str, str] | None = None  # as whom it was admitted
         self._log = log_of(_log, number)
         self._request: LDicomAssociate | None = None
         self.associate: LDicomAssociate | None = None
@@ -125,7 +132,7 @@ class Conversation:
         self._names_sinks = overrides(net, "on_begin_data")
         self._changes_responses = overrides(net, "on_before_send_command_set")
         self._progress_at = 0.0
-        self._pending: tuple[tuple[Any, ...], Message | None] = ((), None)  # the last pending response
+        self._before: dict[int, tuple[Message, tuple[Any, ...]]] = {}  # sent last of each kind; its values but the ID
         wants = Wants(
             received=self.received if overrides(net, "on_receive") else None,
             sent=overrides(net, "on_send"),
@@ -156,6 +163,16 @@ class Conversation:
         pdu = answer.to_accept(request)
         self.engine.send_pdu(Event.ASSOCIATE_ACCEPT, pdu, lambda: self._establish(answer, own=answer, peer=request))
 
+    def reject(self, pdu: AssociateReject) -> None:
+        """Send A-ASSOCIATE-RJ."""
+
+        def agreed() -> None:
+            self.engine.sender.tally.rejected(pdu.result, pdu.source, pdu.reason)
+            why = f"rejected by this side: result {pdu.result}, source {pdu.source}, reason {pdu.reason}"
+            self.engine.sender.ending.in_order(why)
+
+        self.engine.send_pdu(Event.ASSOCIATE_REJECT, pdu, agreed)
+
     def _establish(self, negotiated: LDicomAssociate, own: LDicomAssociate, peer: LDicomAssociate) -> None:
         """From now on messages may come, and go."""
         self._syntaxes = {
@@ -173,6 +190,19 @@ class Conversation:
         )
         self._workers.most = min(performed or self._limits.workers, self._limits.workers)
         self.associate = negotiated
+
+    @property
+    def is_in_hook(self) -> bool:
+        """Whether the caller is one of its hooks."""
+        return self.engine.is_reader or beside.conversation is self
+
+    def end_by(self, until: float) -> None:
+        """Abort what has not ended yet, and wait for its last hook until this point on the monotonic clock."""
+        if not self.engine.is_over:
+            with contextlib.suppress(LDicomError):
+                self.engine.sender.send_abort(Abort(AbortSource.USER, AbortReason.UNKNOWN))
+            self.engine.close_forced()
+        self.engine.join(max(until - monotonic(), self._shutdown_wait))
 
     @property
     def is_associated(self) -> bool:
@@ -193,18 +223,20 @@ class Conversation:
         self._transmit(message, body)
 
     def _message(self, row: Row, presentation_id: int, values: tuple[Any, ...], has_data_set: bool) -> Message:
-        """The message, or the one before where that was a pending response with the same values: one C-FIND may have
-        thousands of them."""
-        parts = row, presentation_id, values, has_data_set
-        before, message = self._pending
-        if parts == before and message is not None:
-            return message
+        """The message; made of the one before of its kind where it differs from that in the message ID at most, as
+        echoes do, and the answers of a C-FIND."""
+        values_but_id = values[1:]
+        before = self._before.get(row.field)
+        if before is not None and before[1] == values_but_id and before[0].is_on(presentation_id, has_data_set):
+            message = before[0].with_id(values[0])
+            if message is not None:
+                return message
         try:
             message = build(row, presentation_id, values, has_data_set)
         except LDicomUsageError as error:
             return self._build_cleaned(row, presentation_id, values, has_data_set, error)
-        if message.is_pending:
-            self._pending = parts, message
+        if row.uid_places[1] < 0 and not row.has_list:  # what names an instance will hardly come again
+            self._before[row.field] = message, values_but_id
         return message
 
     def _build_cleaned(
@@ -285,8 +317,21 @@ class Conversation:
         elif 0 < self._request.get_max_length() < SMALLEST_MAXIMUM_LENGTH or not request.contexts:
             self._log.warning("an association without presentation contexts or room for fragments; rejected")
             self._call(self.net.send_associate_reject, RejectResult.PERMANENT, RejectSource.USER, RejectReason.UNKNOWN)
+        elif why := self._enter(self.engine.transport.peer[0], self._request.get_calling()):
+            self._log.warning("association rejected: %s", why)
+            reject = RejectResult.TRANSIENT, RejectSource.PROVIDER2, RejectReason.LIMIT
+            self._call(self.net.send_associate_reject, *reject)
         elif not self._call(self.net.on_receive_associate_request, self._request.copy()):
             self._break_off()
+
+    def _enter(self, host: str, title: str) -> str:
+        """Why the association may not come, "" where it may."""
+        if self._admission is None:
+            return ""
+        why = self._admission.enter(host, title)
+        if not why:
+            self._entered = host, title
+        return why
 
     def associate_accepted(self, accept: AssociateAccept) -> None:
         """`on_receive_associate_accept`."""
@@ -317,10 +362,16 @@ class Conversation:
         """`on_receive_abort`."""
         self._call(self.net.on_receive_abort, AbortSource(source), AbortReason(reason))
 
+    def is_busy(self) -> bool:
+        """Whether a request of the peer awaits its response."""
+        return bool(self._unanswered)
+
     def ended(self, error: ErrorCode) -> None:
         """`on_close`, here and on the listening object."""
         self._workers.end()
         self._unanswered.clear()
+        if self._admission is not None and self._entered is not None:
+            self._admission.leave(*self._entered)
         self._finished(error)
 
     # --- told: PDUs and progress ----------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ class Wait(Enum):
     ANSWER = "the answer to an association or release request"
     REST = "the rest of a PDU or message that has begun"
     RESPONSE = "the response to a DIMSE request"
+    IDLE = "any message"
 
 
 class Deadlines:
@@ -42,6 +43,7 @@ class Deadlines:
         self.artim = NEVER
         self.answer = NEVER
         self.rest = NEVER
+        self.idle = NEVER
         self.quiet_until = -NEVER
         self.wait: float | None = None
         self._late_since = NEVER
@@ -50,8 +52,13 @@ class Deadlines:
     def begin_close(self) -> None:
         """ARTIM, anew: the close of the connection is awaited, and nothing else any more."""
         self.artim = deadline(self._timeouts.artim)
-        self.answer = self.rest = NEVER
+        self.answer = self.rest = self.idle = NEVER
         self._operations.clear()
+
+    def begin_idle(self, since: float | None = None) -> None:
+        """The association stands, or was last busy at the point `since`."""
+        seconds = self._timeouts.idle
+        self.idle = deadline(seconds) if since is None else NEVER if seconds is None else since + seconds
 
     def begin_rest(self, payload: int) -> None:
         """A PDU or message has begun; `payload` is what `goes_on` compares with. Nothing new if that runs already."""
@@ -76,7 +83,7 @@ class Deadlines:
         that threads start, and half of that is how long a read then waits. With `is_idle` it is the whole of it.
         """
         now = monotonic()
-        due = min(self.artim, self.answer, self.rest, self._operations.first()[1])
+        due = min(self.artim, self.answer, self.rest, self.idle, self._operations.first()[1])
         longest = self._longest
         most = longest if is_idle else longest / 2
         left = min(due - now, most)
@@ -105,6 +112,7 @@ class Deadlines:
             (Wait.ANSWER, self.answer),
             (Wait.REST, self.rest),
             (Wait.RESPONSE, self._operations.first()[1]),
+            (Wait.IDLE, self.idle),
         ):
             if when <= now:
                 return what

@@ -33,12 +33,15 @@ from .pdu import (
 )
 from .sender import Sender
 from .sinks import Sink
+from .statistics import kind_of
 from .status import AbortReason, AbortSource, ErrorCode, PduType, RejectReason, RejectResult, RejectSource
 from .threads import Task
 from .timing import NEVER, Limits, Timeouts, deadline
-from .transport import Transport
+from .transport import Parked, Transport
 from .upper_layer import RECEIVES_DATA, Action, Effect, Event, State
 
+Park = Callable[[float, Callable[[Parked], None]], bool]
+"""Watches a connection until a point on the monotonic clock, and then calls back; False where it cannot."""
 _log = logging.getLogger("ldicomnet.engine")
 _EVENTS = {
     PduType.ASSOCIATE_REQUEST: Event.ASSOCIATE_RQ_PDU,
@@ -48,6 +51,8 @@ _EVENTS = {
     PduType.RELEASE_RESPONSE: Event.RELEASE_RP_PDU,
     PduType.ABORT: Event.ABORT_PDU,
 }
+_TIMEOUTS = {Wait.REST: "pdu", Wait.RESPONSE: "dimse", Wait.IDLE: "idle"}
+_NO_HARM = (None, ErrorCode.SUCCESS, ErrorCode.NET_CONNECTION_RESET, ErrorCode.NET_NOT_CONNECTED)
 _MOST_ABORTS = 3
 _BULK = 8 << 10
 """Bytes of a read that show a stream which needs no acknowledgement at once."""
@@ -99,24 +104,47 @@ class Engine:
         self._connected = False
         self._aborts = 0
         self._last_count = 0  # bytes of the last read
+        self._read_at = -NEVER
         self.is_over = False
         self._number = number
         self._task: Task | None = None  # the reader thread's
 
     # --- what the face asks ---------------------------------------------------------------------------------------
 
-    def start(self) -> None:
+    def start(self, park: Park | None = None) -> None:
         """Begin: the reader thread makes the connection, or awaits the association request on an accepted one.
+
+        Args:
+            park: watches an accepted connection until the first byte comes, and then calls back; until then it has no
+                thread.
 
         Raises:
             RuntimeError: the process may have no more threads.
         """
         self._machine.react(Event.ASSOCIATE_REQUEST if self._requestor else Event.TRANSPORT_INDICATION)
         if not self._requestor:
-            self._connected = True
+            self._stands()
             self._start_artim()
         self._task = Task(self._run, f"ldicomnet-{self._number}")
+        if park is not None and not threads.is_warm():
+            self.sender.outbox.reader = threading.get_ident()  # the accept thread stands in for the reader
+            if park(self._deadlines.artim, self._go_on):
+                return
         threads.start(self._task)
+
+    def _go_on(self, why: Parked) -> None:
+        """A parked connection, on the accept thread; where nothing is to be read, no thread is needed for the end."""
+        assert self._task is not None
+        if why is Parked.LATE:
+            self._expire_artim()
+        elif why is Parked.LEFT or not self._transport.is_at_end():
+            try:
+                threads.start(self._task)
+                return
+            except RuntimeError as error:  # the process may have no more threads
+                self.sender.ending.by(ErrorCode.NET_NO_BUFFERS, f"the connection gets no thread: {error}")
+                self._transport.close()
+        self._task.run()
 
     @property
     def is_connected(self) -> bool:
@@ -141,6 +169,8 @@ class Engine:
     def establish(self, contexts: frozenset[int], receive_maximum: int, send_maximum: int, window: int | None) -> None:
         """The association's accepted contexts, the maximum PDU lengths of both sides, and how many operations of ours
         may be outstanding (see `Operations.window`); before it begins."""
+        self.sender.tally.was_associated = True
+        self._deadlines.begin_idle()
         self.sender.establish(send_maximum, window)
         self._inbound.establish(contexts, receive_maximum)
 
@@ -175,13 +205,8 @@ class Engine:
 
     def close_forced(self) -> None:
         """End the connection at once; waits for nothing, and takes neither the write lock nor the state lock."""
-        self._end_with(ErrorCode.SUCCESS)
+        self.sender.ending.by(ErrorCode.SUCCESS, "closed by this side")
         self.sender.cut()
-
-    def _end_with(self, code: ErrorCode) -> None:
-        """Why the connection ends, unless that is known already."""
-        if self.sender.ending is None:
-            self.sender.ending = code
 
     def _stop(self) -> None:
         self._inbound.stopped = True
@@ -197,7 +222,7 @@ class Engine:
             self._lose(error)
         except Exception:
             self._log.exception("the reader failed")
-            self.sender.ending = ErrorCode.NET_FAILURE
+            self.sender.ending.overrules(ErrorCode.NET_FAILURE, "the reader failed")
         finally:
             self._finish()
             self.sender.outbox.reader = 0  # the thread may be another connection's next
@@ -211,11 +236,17 @@ class Engine:
         except Exception as error:
             self._log.info("%s", error, exc_info=not isinstance(error, LDicomError))
             self.is_over = True
+            if isinstance(error, LDicomTimeoutError):
+                self.sender.tally.late("connect")
             self._calls.connected(error.code if isinstance(error, LDicomError) else ErrorCode.NET_FAILURE)
             return False
-        self._connected = True
+        self._stands()
         self._calls.connected(ErrorCode.SUCCESS)
         return True
+
+    def _stands(self) -> None:
+        self._connected = True
+        self.sender.tally.connections = 1
 
     def _read(self) -> None:
         inbound, machine, tells_progress = self._inbound, self._machine, self._wants.progress
@@ -238,8 +269,11 @@ class Engine:
             deadlines.rest = NEVER
         wants_ack = is_unfinished and self._last_count < _BULK
         is_idle = False
+        self._read_at = now = monotonic()
         while True:
-            if is_idle or monotonic() >= deadlines.quiet_until:
+            if is_idle or now >= deadlines.quiet_until:
+                if deadlines.idle != NEVER:
+                    deadlines.begin_idle(max(self._read_at, self.sender.sent_at))
                 left = deadlines.left(is_idle and not is_unfinished)
                 if deadlines.is_late(left) and self._expire():
                     return 0
@@ -251,7 +285,7 @@ class Engine:
                 if self._expire():
                     return 0
                 self._inbound.rest()
-                is_idle = True
+                is_idle, now = True, monotonic()
 
     def _expire(self) -> bool:
         """Act on the deadlines that have passed; True when the connection is over."""
@@ -265,44 +299,76 @@ class Engine:
         if due is Wait.RESPONSE and arriving:  # then that is what counts
             self._operations.renew()
             return False
+        if due is Wait.IDLE and self._is_kept():
+            return False
         if due is not None:
             self._give_up(due)
         return due is not None
 
+    def _is_kept(self) -> bool:
+        """What to do about an association without messages: whether it goes on, at least until it is released."""
+        is_busy = bool(self._operations.awaited) or self._calls.is_busy() or self._machine.state is not State.STA6
+        since = monotonic() if is_busy else max(self._read_at, self.sender.sent_at)
+        self._deadlines.begin_idle(since)
+        if self._deadlines.idle > monotonic():
+            return True
+        if self._timeouts.idle_aborts:
+            return False
+        self._deadlines.idle = NEVER
+        self.sender.tally.late("idle")
+        why = f"released by this side: no message for {self._timeouts.idle} seconds"
+        self.sender.ending.by(ErrorCode.NET_TIME_OUT, why)
+        self._log.info("no message for %s seconds; released", self._timeouts.idle)
+        with contextlib.suppress(LDicomUsageError):  # another thread was faster
+            self.sender.send_pdu(Event.RELEASE_REQUEST, ReleaseRequest())
+        return True
+
+    def _name_of(self, due: Wait) -> str:
+        """The name in `Timeouts` of a deadline of ours."""
+        if due is Wait.ANSWER:
+            return "association" if self._machine.state is State.STA5 else "release"
+        return _TIMEOUTS[due]
+
     def _expire_artim(self) -> None:
         """AA-2."""
         if self._machine.state == State.STA2:
-            self.sender.ending = ErrorCode.NET_TIME_OUT
+            why = f"no association request within {self._timeouts.artim} seconds"
+            self.sender.ending.by(ErrorCode.NET_TIME_OUT, why)
             self._log.warning("no association request within %s seconds; closed", self._timeouts.artim)
+        self.sender.tally.late("artim")
         self._perform(self._machine.react(Event.ARTIM_EXPIRED), None)
 
     def _give_up(self, due: Wait) -> None:
         """A deadline of ours, which PS3.8 does not know: abort, and do not wait for the peer to close."""
-        self.sender.ending = ErrorCode.NET_TIME_OUT
         which = f" (message {self._operations.first()[0]})" if due is Wait.RESPONSE else ""
+        self.sender.ending.overrules(ErrorCode.NET_TIME_OUT, f"{due.value}{which} did not come in time")
+        self.sender.tally.late(self._name_of(due))
         self._log.warning("%s%s did not come in time; aborted", due.value, which)
         with contextlib.suppress(LDicomUsageError):  # no association yet, or none any more
             self._perform(self._machine.react(Event.ABORT_REQUEST), None)
 
     def _closed_by_peer(self) -> None:
-        state = self._machine.state
-        if self.sender.ending is None:
-            expected = state in (State.STA1, State.STA2, State.STA13)
-            self.sender.ending = ErrorCode.SUCCESS if expected else ErrorCode.NET_CONNECTION_ABORTED
-            if not expected:
-                self._log.warning("the peer closed the connection within an association (%s)", state.name)
+        state, ending = self._machine.state, self.sender.ending
+        if ending.code is None and self.sender.is_broken:
+            ending.by(ErrorCode.NET_CONNECTION_RESET, "the connection broke")
+            self._log.warning("the connection broke (%s)", state.name)
+        elif ending.code is None and state not in (State.STA1, State.STA2, State.STA13):
+            ending.by(ErrorCode.NET_CONNECTION_ABORTED, "the peer closed the connection within an association")
+            self._log.warning("the peer closed the connection within an association (%s)", state.name)
+        ending.by(ErrorCode.SUCCESS, ending.why or "closed by the peer")
         if state != State.STA1:
             self._machine.react(Event.TRANSPORT_CLOSED)
 
     def _lose(self, error: LDicomError) -> None:
         """The connection broke."""
-        if self.sender.ending is not None:
+        ending = self.sender.ending
+        if ending.code is not None:
             return
         if self._machine.state in (State.STA1, State.STA13):
-            self.sender.ending = ErrorCode.SUCCESS
+            ending.by(ErrorCode.SUCCESS, ending.why or "closed by the peer")
             return
-        self.sender.ending = error.code
-        self._log.warning("%s", error)
+        ending.by_error(error)
+        self._log.log(logging.DEBUG if self._is_probe else logging.WARNING, "%s", error)
 
     def _finish(self) -> None:
         """The end of the reader thread: nothing is left behind, then the last call."""
@@ -315,16 +381,34 @@ class Engine:
         self._transport.dispose()
         self.is_over = True
         if self._connected:
-            ending = self.sender.ending or ErrorCode.SUCCESS
-            self._log.info("connection with %s port %s ended: %s", *self._transport.peer, ending.name)
-            self._calls.ended(ending)
+            self._calls.ended(self._tell_ending())
+
+    def _tell_ending(self) -> ErrorCode:
+        """One line: who ended it, why, and how far it got; what said nothing is not worth a line."""
+        ending, tally = self.sender.ending, self.sender.tally
+        code = ending.code or ErrorCode.SUCCESS
+        tally.is_probe = self._is_probe
+        tally.bytes_received = self._inbound.payload
+        self._log.log(
+            logging.DEBUG if tally.is_probe else logging.INFO,
+            "connection with %s port %s ended: %s (%s); %d messages received, %d sent",
+            *self._transport.peer, ending.why or "closed", code.name, *tally.messages,
+        )  # fmt: skip
+        return code
+
+    @property
+    def _is_probe(self) -> bool:
+        """Whether the peer connected and said nothing."""
+        return not self._requestor and not self._inbound.has_begun and self.sender.ending.code in _NO_HARM
 
     # --- what the reader finds: Inbound's Events ------------------------------------------------------------------
 
     def data_pdu(self) -> bool:
         """P-DATA-TF begin: DT-2 and AR-6 take them."""
-        if self._machine.state in RECEIVES_DATA:
+        if self._machine.state in RECEIVES_DATA and not self.sender.is_broken:
             return True
+        if self.sender.is_broken:
+            return False
         action = self._machine.react_to_peer(Event.P_DATA_PDU)
         if Effect.INDICATE in action.effects:
             return True
@@ -356,7 +440,7 @@ class Engine:
         """Event 19."""
         state = self._machine.state
         self._abort_reason = error.reason
-        self._end_with(error.code)
+        self.sender.ending.by_error(error)
         if state != State.STA13:
             self._log.warning("the peer sent an invalid PDU in %s: %s", state.name, error)
         self._perform(self._machine.react_to_peer(Event.INVALID_PDU), None)
@@ -364,8 +448,8 @@ class Engine:
     def _unexpected(self, action: Action, pdu_type: PduType) -> None:
         """A PDU that this state does not allow, or that it ignores."""
         self._abort_reason = AbortReason.UNEXPECTED
-        if Effect.SEND_ABORT in action.effects and self.sender.ending is None:
-            self.sender.ending = ErrorCode.PDU_TYPE
+        if Effect.SEND_ABORT in action.effects and self.sender.ending.code is None:
+            self.sender.ending.by(ErrorCode.PDU_TYPE, f"the peer sent an unexpected {pdu_type.name} PDU")
             self._log.warning("the peer sent an unexpected %s PDU; aborted", pdu_type.name)
         self._perform(action, None)
 
@@ -377,6 +461,9 @@ class Engine:
     def message(self, message: Message) -> None:
         """A whole message: a response renews or ends the wait for it."""
         self.sender.has_queued = False
+        received, kind = self.sender.tally.received, kind_of(message)
+        received[kind] = received.get(kind, 0) + 1
+        self.sender.tally.bytes_received = self._inbound.payload
         if message.is_final or self._operations.awaited:
             self._settle(message)
         if self._wants.progress and message.body is not None:
@@ -417,14 +504,21 @@ class Engine:
                 calls.associate_requested(pdu)
             case AssociateAccept():
                 calls.associate_accepted(pdu)
-            case AssociateReject():
+            case AssociateReject(result, source, reason):
+                self.sender.tally.rejected(result, source, reason)
+                why = f"rejected by the peer: result {result}, source {source}, reason {reason}"
+                self.sender.ending.in_order(why)
                 calls.associate_rejected(pdu)
             case ReleaseRequest():
+                self.sender.ending.in_order("released by the peer")
                 calls.release_requested()
             case ReleaseResponse():
                 calls.release_answered()
             case Abort(source, reason):
-                self._end_with(ErrorCode.NET_CONNECTION_ABORTED)
+                self.sender.ending.by(
+                    ErrorCode.NET_CONNECTION_ABORTED, f"aborted by the peer: source {source}, reason {reason}"
+                )
+                self.sender.tally.aborted("theirs", source, reason)
                 self._log.warning("the peer aborted: source %d, reason %d", source, reason)
                 calls.aborted(source, reason)
 
@@ -440,7 +534,8 @@ class Engine:
 
     def _send_reject(self, _action: Action, _pdu: Pdu | None) -> None:
         """AE-6, not acceptable: the protocol version is not ours."""
-        self.sender.ending = ErrorCode.NET_VERSION_NOT_SUPPORTED
+        why = "the peer's protocol version is not supported"
+        self.sender.ending.overrules(ErrorCode.NET_VERSION_NOT_SUPPORTED, why)
         self._log.warning("the peer's protocol version is not supported; rejected")
         reject = AssociateReject(RejectResult.PERMANENT, RejectSource.PROVIDER1, RejectReason.VERSION)
         self.sender.write_own(reject)

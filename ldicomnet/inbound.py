@@ -71,6 +71,7 @@ class Inbound:
             held until they are whole.
         stopped: set to leave what is still in the buffer alone.
         payload: bytes of fragments that have come altogether.
+        has_begun: whether anything has come.
     """
 
     def __init__(self, events: Events, limits: Limits) -> None:
@@ -79,10 +80,11 @@ class Inbound:
         self.raw: Callable[[int, bytes], None] | None = None
         self.stopped = False
         self.payload = 0
+        self.has_begun = False
         self._contexts: frozenset[int] = frozenset()
         self._maximum = 0
         self._most_command = limits.command_set + _HEADER
-        self._buffer = bytearray(_IDLE_BUFFER)
+        self._buffer = bytearray()
         self._view = memoryview(self._buffer)
         self._low = self._high = 0
         self._crowded = False
@@ -124,6 +126,8 @@ class Inbound:
 
     def room(self) -> memoryview:
         """Where the next bytes go; the buffer grows with what arrived, never with what was announced."""
+        if not self._buffer:  # not before it is needed: a peer who says nothing holds next to nothing of ours
+            self._replace(_IDLE_BUFFER)
         if self._gathered:
             if len(self._buffer) - self._high >= _LEAST_ROOM:
                 return self._view[self._high :]
@@ -158,6 +162,7 @@ class Inbound:
 
     def received(self, count: int) -> None:
         """`count` bytes have come into the room."""
+        self.has_begun = True
         self._high += count
         self._crowded = self._high == len(self._buffer)
         while not self.stopped and (self._low < self._high or self._pdu_left) and self._step():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import heapq
 import logging
 import selectors
 import socket
@@ -14,11 +15,12 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable
+from time import monotonic
 
 from .errors import LDicomTransportError, LDicomUsageError
 from .status import ErrorCode, IpType
 from .timing import Limits
-from .transport import Address, translate
+from .transport import Address, Parked, translate
 from .transport.tcp import SocketOptions, family, plain_address
 
 SMALLEST_BACKLOG = 1024
@@ -31,17 +33,32 @@ _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _log = logging.getLogger("ldicomnet.listener")
 
 
+Ready = Callable[[Parked], None]
+
+
 class Listener:
     """Accepts from a listening socket; `arrived` is called on the accept thread for each request, which then waits in
     `take`.
+
+    Args:
+        sock: the listening socket.
+        limits: how many requests may wait.
+        has_room: whether one more connection may come; else it is closed at once.
+        arrived: called for each that has come.
 
     Raises:
         LDicomTransportError: it cannot be watched.
     """
 
-    def __init__(self, sock: socket.socket, limits: Limits, arrived: Callable[[], None]) -> None:
+    def __init__(
+        self, sock: socket.socket, limits: Limits, has_room: Callable[[], bool], arrived: Callable[[], None]
+    ) -> None:
         self._limits = limits
+        self._has_room = has_room
         self._arrived = arrived
+        self._parked: dict[int, tuple[float, int, Ready]] = {}  # by descriptor: until when, a number, who is told
+        self._order: list[tuple[float, int, int]] = []  # a heap of the same with the descriptor; some are gone already
+        self._numbers = 0
         self._waiting: deque[socket.socket] = deque()
         self._closed = False
         self._socket = sock
@@ -80,6 +97,31 @@ class Listener:
         except IndexError:
             raise LDicomUsageError("no connection request is waiting", ErrorCode.NET_WOULD_BLOCK) from None
 
+    @property
+    def may_park(self) -> bool:
+        """Whether the caller is the accept thread."""
+        return threading.get_ident() == self._thread.ident
+
+    def park(self, descriptor: int, until: float, ready: Ready) -> bool:
+        """Watch an accepted connection from which nothing has come, so that it needs no thread; on the accept thread.
+
+        Args:
+            descriptor: its socket's.
+            until: when its time has passed, on the monotonic clock.
+            ready: called once, on the accept thread.
+
+        Returns:
+            False where no more can be watched.
+        """
+        try:
+            self._selector.register(descriptor, selectors.EVENT_READ)
+        except (OSError, ValueError, KeyError):
+            return False
+        self._numbers += 1
+        self._parked[descriptor] = until, self._numbers, ready
+        heapq.heappush(self._order, (until, self._numbers, descriptor))
+        return True
+
     def close(self) -> None:
         """Stop listening; requests that wait are closed. From any thread, any number of times."""
         self._closed = True
@@ -94,11 +136,44 @@ class Listener:
     def _run(self) -> None:
         try:
             while not self._closed:
-                self._selector.select()
-                if not self._closed:
-                    self._accept()
+                self._watch()
         finally:
+            for descriptor in tuple(self._parked):
+                self._give_back(descriptor, Parked.LEFT)
             self._dispose()
+
+    def _watch(self) -> None:
+        """Wait for something to happen, and act on it."""
+        for key, _events in self._selector.select(self._left()):
+            if self._closed:
+                return
+            if key.fileobj is self._socket:
+                self._accept()
+            elif key.fd in self._parked:
+                self._give_back(key.fd, Parked.READABLE)
+        while self._order and self._order[0][0] <= monotonic():
+            _until, number, descriptor = heapq.heappop(self._order)
+            if self._is_parked(descriptor, number):
+                self._give_back(descriptor, Parked.LATE)
+
+    def _left(self) -> float | None:
+        """Seconds to the first deadline of a parked connection."""
+        while self._order and not self._is_parked(self._order[0][2], self._order[0][1]):
+            heapq.heappop(self._order)
+        return max(0.0, self._order[0][0] - monotonic()) if self._order else None
+
+    def _is_parked(self, descriptor: int, number: int) -> bool:
+        """Whether that connection is parked still; another one may have its descriptor by now."""
+        found = self._parked.get(descriptor)
+        return found is not None and found[1] == number
+
+    def _give_back(self, descriptor: int, why: Parked) -> None:
+        _until, _number, ready = self._parked.pop(descriptor)
+        self._selector.unregister(descriptor)
+        try:
+            ready(why)
+        except Exception:
+            _log.exception("a parked connection could not go on")
 
     def _accept(self) -> None:
         """Accept one connection, unless another process with the same socket was faster."""
@@ -108,6 +183,9 @@ class Listener:
             return
         except OSError as error:
             self._refused(error)
+            return
+        if not self._has_room():
+            sock.close()
             return
         if len(self._waiting) >= self._limits.waiting_requests:
             _log.warning("%d connection requests are waiting to be accepted; one more is closed", len(self._waiting))
@@ -124,7 +202,7 @@ class Listener:
             self._selector.select(_PAUSE)
             self._selector.register(self._socket, selectors.EVENT_READ)
         elif not self._closed:
-            _log.info("a connection was gone before it was accepted: %s", error.strerror)
+            _log.debug("a connection was gone before it was accepted: %s", error.strerror)
 
     def _dispose(self) -> None:
         self._selector.close()

@@ -246,6 +246,7 @@ class Message:
     __slots__ = (
         "_arguments",
         "_elements",
+        "_id_at",
         "_instance",
         "body",
         "command_set",
@@ -286,6 +287,7 @@ class Message:
         self.body: Body | None = None
         self.refused: Status | None = None
         self._elements = elements
+        self._id_at: int | None = None
         self._instance: str | None = None
         self._arguments: tuple[Any, ...] | None = None
 
@@ -302,6 +304,25 @@ class Message:
         message._instance = self._instance
         if self.row is not None and not self.row.has_list:
             message._arguments = (message_id, *self.arguments()[1:])
+        return message
+
+    def is_on(self, presentation_id: int, has_data_set: bool) -> bool:
+        """Whether it travels on this context, and has a data set or none."""
+        return self.presentation_id == presentation_id and self.has_data_set is has_data_set
+
+    def with_id(self, message_id: int) -> Message | None:
+        """The message with another ID, to be sent; None where that is none."""
+        if message_id == self.message_id:
+            return self
+        if self._id_at is None:
+            self._id_at = self.position_of_id()
+        at, command = self._id_at, self.command_set
+        try:
+            changed = command[:at] + US.pack(message_id) + command[at + 2 :]
+        except StructError:
+            return None
+        message = Message(self.presentation_id, changed, self.field, message_id, self.status, self.has_data_set)
+        message._id_at = at
         return message
 
     def position_of_id(self) -> int:

@@ -5,28 +5,30 @@ Knows sockets and PDUs only through the rooms below.
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import itertools
 import logging
 import os
 import socket
 import threading
-import weakref
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from . import checks, threads
+from .application import Application, close_all
 from .associate import LDicomAssociate
+from .clients import Clients
 from .command_set import to_dataset
 from .conversation import Conversation, beside, overrides
 from .dataset import LDicomDS, to_command_set
+from .engine import Park
 from .errors import LDicomError, LDicomTransportError, LDicomUsageError
 from .listener import Listener, adopt, bind
 from .message import Row
-from .part_file import temporary_folder
 from .pdu import Abort, AssociateReject, ReleaseRequest, ReleaseResponse
-from .settings import Settings, reports
+from .settings import reports
+from .statistics import Ledger, Statistics
 from .status import DebugMode, ErrorCode, IpType, SecureMode
 from .transport import Address, Transport
 from .transport.tcp import Route, TcpTransport, family
@@ -36,16 +38,10 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 _log = logging.getLogger("ldicomnet.net")
-_open: weakref.WeakSet[LDicomNet] = weakref.WeakSet()
-_open_lock = threading.Lock()
 _numbers = itertools.count(1)
-_shutting_down = threading.Event()
-_default_temp_path: str | None = None
-_ROUNDS = 3
-"""How often `shut_down` looks for objects that are open."""
 
 
-class LDicomNet(Settings):
+class LDicomNet(Application):
     """A DICOM connection, or a listening object that hands its connections to objects of their own.
 
     Derive from it and override the hooks. Methods may be called from any thread and from any hook; hooks run on the
@@ -79,8 +75,8 @@ class LDicomNet(Settings):
         self._conversation: Conversation | None = None
         self._listener: Listener | None = None
         self._server: LDicomNet | None = None
-        self._clients: list[LDicomNet] = []
-        self._clients_lock = threading.Lock()
+        self._clients: Clients[LDicomNet] = Clients()
+        self._ledger = Ledger()
         self._message_ids = itertools.count()
         self._life = threading.Lock()  # one connection or listening socket at a time
 
@@ -91,46 +87,6 @@ class LDicomNet(Settings):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
-
-    # --- the application ------------------------------------------------------------------------------------------
-
-    @staticmethod
-    def start_up() -> None:
-        """Call once per application, as the original asks; here the first use starts up."""
-        _shutting_down.clear()
-
-    @staticmethod
-    def shut_down() -> None:
-        """Close every open connection and listening object of the process."""
-        _shutting_down.set()
-        for _ in range(_ROUNDS):  # what a listening object accepts meanwhile is closed too
-            with _open_lock:
-                nets = [net for net in _open if net.is_activated()]
-            _close_all(nets)
-        _shutting_down.clear()
-
-    @staticmethod
-    def breathe(timeout: float = 0.0) -> None:
-        """Let hooks that are due run for up to `timeout` seconds; ends early at `shut_down`."""
-        _shutting_down.wait(max(0.0, timeout))
-
-    @staticmethod
-    def get_openssl_version() -> str:
-        """The version of the TLS library."""
-        import ssl
-
-        return ssl.OPENSSL_VERSION
-
-    @staticmethod
-    def get_default_temp_path() -> str:
-        """Folder for temporary files of objects that were given none."""
-        return _default_temp_path or temporary_folder()
-
-    @staticmethod
-    def set_default_temp_path(path: str | os.PathLike[str] | None) -> None:
-        """Set that folder; None for the system's."""
-        global _default_temp_path
-        _default_temp_path = None if path is None else checks.folder("path", path)
 
     # --- listening ------------------------------------------------------------------------------------------------
 
@@ -184,7 +140,10 @@ class LDicomNet(Settings):
             self._accept_from(sock)
 
     def _accept_from(self, sock: socket.socket) -> None:
-        listener = self._listener = Listener(sock, self.limits, self._arrived)
+        listener = self._listener = Listener(sock, self.limits, self._clients.has_room, self._arrived)
+        is_default = type(self).on_accept is LDicomNet.on_accept and "on_accept" not in vars(self)
+        self._parks = is_default  # any other could keep the accept thread from what it watches
+        self._clients.open(self.limits)
         try:
             self._register()
             listener.start()
@@ -207,7 +166,7 @@ class LDicomNet(Settings):
         try:
             self.on_accept(ErrorCode.SUCCESS)
         except LDicomTransportError as error:
-            _log.info("a connection was gone before it was accepted: %s", error)
+            _log.debug("a connection was gone before it was accepted: %s", error)
         except (Exception, SystemExit):
             if self._listener is None:
                 _log.info("a connection request came while the listening object was closed")
@@ -241,12 +200,12 @@ class LDicomNet(Settings):
         net._check_security()
         transport = TcpTransport(listener.take(), options=net._socket_options, send_timeout=net.timeouts.send)
         net._server = self
-        with self._clients_lock:
-            self._clients.append(net)
+        self._clients.add(net)
+        park = functools.partial(listener.park, transport.fileno()) if self._parks and listener.may_park else None
         try:
-            net.attach(transport, requestor=False)
+            net._attach(transport, requestor=False, park=park)
         except BaseException:
-            self._forget(net)
+            self._clients.discard(net)
             transport.dispose()
             raise
 
@@ -264,12 +223,7 @@ class LDicomNet(Settings):
         Raises:
             LDicomUsageError: there are not so many.
         """
-        with self._clients_lock:
-            return checks.entry(self._clients, index, "clients")
-
-    def _forget(self, net: LDicomNet) -> None:
-        with self._clients_lock, contextlib.suppress(ValueError):
-            self._clients.remove(net)
+        return self._clients.at(index)
 
     # --- connecting -----------------------------------------------------------------------------------------------
 
@@ -314,6 +268,9 @@ class LDicomNet(Settings):
             transport: the connection.
             requestor: whether this side requests the association; then `on_connect` is called first.
         """
+        self._attach(transport, requestor, None)
+
+    def _attach(self, transport: Transport, requestor: bool, park: Park | None) -> None:
         self._check_security()
         conversation = Conversation(
             self,
@@ -324,18 +281,20 @@ class LDicomNet(Settings):
             wants_bytes=bool(self._debug_mode & DebugMode.SEND) and overrides(self, "on_send_ext"),
             wants_progress=self.enable_progress_event,
             syncs_files=self.sync_files,
-            folder=self._path or _default_temp_path,
+            folder=self._folder,
             finished=self._finished,
+            admission=self._server._clients.admission if self._server is not None and not requestor else None,
             number=next(_numbers),
         )
         with self._life:
             self._check_idle()
+            self._count()
             self._conversation = conversation
         if requestor:
             self._server = None
         self._register()
         try:
-            conversation.engine.start()
+            conversation.engine.start(park)
         except RuntimeError as error:  # the process may have no more threads
             self._conversation = None
             transport.close()
@@ -346,10 +305,6 @@ class LDicomNet(Settings):
         if self.is_activated():
             raise LDicomUsageError("the object listens or is connected already", ErrorCode.NET_IS_CONNECTED)
 
-    def _register(self) -> None:
-        with _open_lock:
-            _open.add(self)
-
     def on_close(self, error: ErrorCode, net: LDicomNet) -> None:
         """Hook: the connection `net` has ended: 0 after a release, an abort of our own or `close`, else why.
 
@@ -359,8 +314,9 @@ class LDicomNet(Settings):
     def _finished(self, error: ErrorCode) -> None:
         """The connection is over: `on_close` here, then on the listening object. On the reader thread."""
         server = self._server
+        self._count(error)
         if server is not None:
-            server._forget(self)
+            server._clients.discard(self)
         for net in (self, server):
             if net is None:
                 continue
@@ -368,6 +324,26 @@ class LDicomNet(Settings):
                 net.on_close(error, self)
             except (Exception, SystemExit):
                 _log.exception("on_close failed")
+
+    def _count(self, ending: ErrorCode | None = None) -> None:
+        """Add the numbers of the connection, which is over, to those of this object and of the listening one."""
+        tally = None if self._conversation is None else self._conversation.engine.sender.tally
+        if tally is None or tally.is_closed:
+            return
+        tally.is_closed = True
+        for net in (self, self._server):
+            if net is not None:
+                net._ledger.add(tally.snapshot(ending))
+
+    @property
+    def statistics(self) -> Statistics:
+        """What the connections of this object have done so far; of a listening object, those that it has accepted.
+
+        A snapshot, made when it is asked for; counting costs next to nothing.
+        """
+        conversations = (net._conversation for net in (self, *self._clients.everyone()))
+        running = [each.engine.sender.tally for each in conversations if each is not None]
+        return self._ledger.sum(running, self._clients.turned_away)
 
     # --- closing --------------------------------------------------------------------------------------------------
 
@@ -402,9 +378,40 @@ class LDicomNet(Settings):
     def server_close(self) -> None:
         """Stop listening and close all accepted connections."""
         self.close()
-        with self._clients_lock:
-            clients = list(self._clients)
-        _close_all(clients)
+        close_all(self._clients.everyone())
+
+    @reports
+    def drain(self, seconds: float | None = None) -> None:
+        """Stop listening, let the associations that stand come to their end, and abort what has not by then.
+
+        Connections without an association are closed at once, and who asks for one now is rejected. An object that
+        does not listen is closed. In a hook of an accepted connection, that one is not waited for.
+
+        Args:
+            seconds: how long the associations have; None is `timeouts.shutdown`.
+        """
+        until = monotonic() + (self.timeouts.shutdown_wait() if seconds is None else max(0.0, seconds))
+        self._clients.admission.close()
+        self.close()
+        conversations = [client._conversation for client in self._clients.everyone()]
+        running = [each for each in conversations if each is not None and not each.is_in_hook]
+        for conversation in running:
+            if conversation.associate is None:
+                conversation.engine.close_forced()
+        self._clients.wait_for(len(conversations) - len(running), until - monotonic())
+        for conversation in running:
+            conversation.end_by(until)
+
+    @property
+    def _is_listening(self) -> bool:
+        return self._listener is not None
+
+    def _end(self) -> None:
+        LDicomNet.close_forced(self)
+
+    def _await_end(self, seconds: float) -> None:
+        if self._conversation is not None:
+            self._conversation.engine.join(seconds)
 
     # --- state ----------------------------------------------------------------------------------------------------
 
@@ -482,8 +489,7 @@ class LDicomNet(Settings):
             checks.number(name, value, 0xFF)
             for name, value in (("result", result), ("source", source), ("reason", reason))
         ]
-        reject = AssociateReject(*octets)
-        self._running().engine.send_pdu(Event.ASSOCIATE_REJECT, reject)
+        self._running().reject(AssociateReject(*octets))
 
     @reports
     def send_release_request(self) -> None:
@@ -554,15 +560,3 @@ def _associate(associate: object) -> LDicomAssociate:
     if isinstance(associate, LDicomAssociate):
         return associate
     raise LDicomUsageError(f"associate is {associate!r}: an LDicomAssociate is wanted")
-
-
-def _close_all(nets: list[LDicomNet]) -> None:
-    """Close objects, listening ones first, and wait for all of them together."""
-    until = monotonic() + max((net.timeouts.shutdown_wait() for net in nets), default=0.0)
-    for net in sorted(nets, key=lambda net: net._listener is None):
-        LDicomNet.close_forced(net)
-    for net in nets:
-        conversation = net._conversation
-        if conversation is not None:
-            conversation.engine.join(until - monotonic())
-    threads.let_idle_end(max(0.0, until - monotonic()))

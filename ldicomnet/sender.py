@@ -14,13 +14,15 @@ from time import monotonic
 from .body import Body
 from .calls import Calls, Wants
 from .deadlines import Deadlines
-from .errors import LDicomDataError, LDicomError, LDicomUsageError
+from .ending import Ending
+from .errors import LDicomDataError, LDicomError, LDicomTimeoutError, LDicomTransportError, LDicomUsageError
 from .machine import Machine
 from .message import Message
 from .operations import Operations
 from .outbound import Buffer, batches, whole
 from .outbox import Outbox
 from .pdu import Abort, AssociateReject, Pdu
+from .statistics import Tally, kind_of
 from .status import AbortReason, AbortSource, Command, ErrorCode
 from .timing import NEVER, Limits, Timeouts, deadline
 from .transport import Transport
@@ -50,6 +52,9 @@ class Sender:
 
     Attributes:
         ending: why the connection ends, once that is known.
+        tally: what is counted.
+        sent_at: when the last message left, a point on the monotonic clock.
+        is_broken: whether the connection broke while this side was sending.
         operations: the requests that await their response.
         outbox: the lock and the order of writes.
         has_queued: whether the hook that runs on the reader thread has sent what waits for the window.
@@ -80,7 +85,10 @@ class Sender:
         told = calls.sent if wants.sent or wants.sent_bytes else None
         self.outbox = Outbox(transport, timeouts, limits, told, wants.sent_bytes, self._left_job_failed)
         self.operations = operations
-        self.ending: ErrorCode | None = None
+        self.ending = Ending()
+        self.tally = Tally()
+        self.sent_at = -NEVER
+        self.is_broken = False
         self.has_queued = False
         self._peer_maximum = 0
         self._pending_at = -NEVER
@@ -136,13 +144,13 @@ class Sender:
         if self._machine.state in (State.STA1, State.STA2, State.STA13):
             raise LDicomUsageError("there is no association to abort", ErrorCode.NET_INVALID)
         self._interrupted = True
-        if self.ending is None:
-            self.ending = ErrorCode.SUCCESS
+        self.ending.by(ErrorCode.SUCCESS, f"aborted by this side: source {abort.source}, reason {abort.reason}")
         if not self.outbox.acquire(min(_ABORT_WAIT, self._timeouts.shutdown_wait())):
             self.cut()
             return
         try:
             self._send_primitive(Event.ABORT_REQUEST, abort.encode())
+            self.tally.aborted("ours", abort.source, abort.reason)
         finally:
             self.outbox.release()
 
@@ -159,11 +167,18 @@ class Sender:
         self._transport.hurry(_ABORT_WAIT)
         try:
             self.outbox.write([pdu.encode()])
+            self._count_own(pdu)
         except LDicomError as error:
             self._log.info("%s could not be sent: %s", pdu.pdu_type.name, error)
             self.cut()
         finally:
             self.outbox.release()
+
+    def _count_own(self, pdu: Abort | AssociateReject) -> None:
+        if isinstance(pdu, Abort):
+            self.tally.aborted("ours", pdu.source, pdu.reason)
+        else:
+            self.tally.rejected(pdu.result, pdu.source, pdu.reason)
 
     def cut(self) -> None:
         """Read and write nothing any more, and let nobody wait for the window; takes neither of the two locks."""
@@ -192,6 +207,8 @@ class Sender:
         self._deadlines.answer = deadline(self.answer_time())
         if Effect.START_ARTIM in action.effects:
             self._deadlines.begin_close()
+        if event == Event.RELEASE_REQUEST:
+            self.ending.in_order("released by this side")
         if Effect.SEND_ABORT in action.effects:
             self._transport.hurry(_ABORT_WAIT)
             self._write([data])
@@ -298,8 +315,7 @@ class Sender:
         self._abort_after(error)
 
     def _abort_after(self, error: Exception) -> None:
-        if self.ending is None:
-            self.ending = error.code if isinstance(error, LDicomError) else ErrorCode.NET_FAILURE
+        self.ending.by_error(error)
         try:
             self.send_abort(Abort(AbortSource.USER, AbortReason.UNKNOWN))
         except LDicomError:
@@ -332,11 +348,18 @@ class Sender:
                 self._send_batches(message, body)
         except BaseException as error:
             if not isinstance(error, LDicomError):  # whatever it is, the message may be half sent
-                self.ending = ErrorCode.NET_FAILURE
+                self.ending.by_error(error)
                 self.cut()
             raise
         finally:
             self._sending_message = False
+        self._count(message, body)
+
+    def _count(self, message: Message, body: Body | None) -> None:
+        tally, kind = self.tally, kind_of(message)
+        tally.sent[kind] = tally.sent.get(kind, 0) + 1
+        tally.bytes_sent += _size(message, body)
+        self.sent_at = monotonic()
 
     def _is_in_a_row(self) -> bool:
         """Whether pending responses come one after the other: then they leave together, and wake the peer once."""
@@ -366,17 +389,27 @@ class Sender:
             return next(unsent, None)
         except LDicomDataError as error:
             if has_begun:
-                self.ending = error.code
+                self.ending.by_error(error)
                 self._send_primitive(Event.ABORT_REQUEST, Abort(AbortSource.USER, AbortReason.UNKNOWN).encode())
+                self.tally.aborted("ours", AbortSource.USER, AbortReason.UNKNOWN)
             raise
 
     def _write(self, buffers: list[Buffer], more: bool = False) -> None:
         """Write, or end the connection: what is half written cannot be mended."""
         try:
             self.outbox.write(buffers, more)
+        except LDicomTimeoutError as error:
+            self.tally.late("send")
+            self.ending.by_error(error)
+            self.cut()
+            raise
+        except LDicomTransportError:  # the reader finds out why: the peer may have said it before
+            self.is_broken = True
+            self._transport.close()
+            self.operations.end()
+            raise
         except BaseException as error:
-            if self.ending is None:
-                self.ending = error.code if isinstance(error, LDicomError) else ErrorCode.NET_FAILURE
+            self.ending.by_error(error)
             self.cut()
             raise
 

@@ -38,6 +38,13 @@ class Task:
         """The job has returned."""
         self._over.release()
 
+    def run(self) -> None:
+        """Run the job on the caller's thread instead."""
+        try:
+            self.job()
+        finally:
+            self.end()
+
     def join(self, seconds: float) -> None:
         """Wait until the job has returned, but no longer than this."""
         if self._over.acquire(timeout=max(0.0, seconds)):
@@ -86,8 +93,14 @@ class _Kept(threading.Thread):
         return True
 
 
+_last_start = -_LINGER
 _idle: list[_Kept] = []
 """Threads that wait. Who takes one out of it, and nobody else, sets its task and wakes it."""
+
+
+def is_warm() -> bool:
+    """Whether a task would most likely find a thread that waits for one, or soon will."""
+    return bool(_idle) or monotonic() - _last_start < _LINGER
 
 
 def start(task: Task) -> None:
@@ -98,6 +111,8 @@ def start(task: Task) -> None:
     Raises:
         RuntimeError: the process may have no more threads.
     """
+    global _last_start
+    _last_start = monotonic()
     try:
         thread = _idle.pop()
     except IndexError:

@@ -47,13 +47,20 @@ class Timeouts:
     pdu: float | None = 60.0
     """Until the rest of a PDU or message that has begun, or at least 1 KB of it for each of these seconds."""
     send: float | None = 60.0
-    """How long the peer may leave sent bytes unread before a send gives up."""
+    """How long the peer may leave sent bytes unread before a send gives up, or take less than 1 KB of them for each of
+    these seconds."""
+    idle: float | None = 1800.0
+    """How long an association may stand without a message and without an operation under way; then it is released, or
+    with `idle_aborts` aborted."""
     shutdown: float | None = 5.0
-    """How long `close` waits for sends that are under way, and for the reader to end; None is 5 seconds."""
+    """How long `close` waits for sends that are under way, and for the reader to end, and `drain` for associations;
+    None is 5 seconds."""
+    idle_aborts: bool = False
+    """Whether an association that has been idle too long is aborted rather than released."""
 
     def idle_wait(self) -> float | None:
         """The longest time a reader may sleep without missing a deadline that another thread starts meanwhile."""
-        startable = (self.artim, self.association, self.dimse, self.release)
+        startable = (self.artim, self.association, self.dimse, self.release, self.idle)
         return min((seconds for seconds in startable if seconds is not None and seconds > 0), default=None)
 
     def shutdown_wait(self) -> float:
@@ -65,6 +72,15 @@ class Timeouts:
 class Limits:
     """How much a peer may make us hold; a declared length alone never allocates anything."""
 
+    connections: int = 4096
+    """Accepted connections of a listening object at once, those without an association included; more are closed at
+    once."""
+    associations: int | None = 2048
+    """Associations of a listening object at once; more are rejected: transient, local limit exceeded (PS3.8 9.3.4)."""
+    associations_of_host: int | None = None
+    """The same, of one host; None is no limit of its own."""
+    associations_of_title: int | None = None
+    """The same, of one calling AE title."""
     association_pdu: int = 1 << 20
     """Bytes of an A-ASSOCIATE-RQ or A-ASSOCIATE-AC."""
     maximum_pdu: int = 16 << 20

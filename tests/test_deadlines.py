@@ -144,7 +144,7 @@ class Left(Clock):
         self.check(False, 5, 5)
 
     def test_without_any_limit(self) -> None:
-        timeouts = Timeouts(artim=None, association=None, dimse=None, release=None, pdu=3)
+        timeouts = Timeouts(artim=None, association=None, dimse=None, release=None, idle=None, pdu=3)
         self.operations, self.deadlines = self.made(timeouts)
         self.check(False, None, NEVER)
         self.deadlines.begin_rest(0)

@@ -17,15 +17,16 @@ PACKAGE = Path(ldicomnet.__file__).parent
 FLOORS = """
 status
 errors timing log threads workers
-checks wire upper_layer body part10 operations transport
+ending admission checks wire upper_layer body part10 operations transport
 items command_set encoding part_file machine deadlines transport.tcp transport.memory
 message sinks
-pdu user_information negotiation outbound inbound outbox
-calls associate dataset listener
+pdu user_information negotiation outbound inbound outbox statistics
+calls associate dataset clients listener
 sender
 engine services
 hooks
 settings
+application
 conversation
 net
 __init__

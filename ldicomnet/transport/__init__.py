@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from enum import Enum
 from typing import Protocol
 
 from ..errors import LDicomTransportError
@@ -16,6 +17,14 @@ Address = tuple[str, int]
 """Host address and port."""
 
 Buffer = bytes | bytearray | memoryview
+
+
+class Parked(Enum):
+    """Why a connection that was watched while nothing came is given back."""
+
+    READABLE = "there are bytes, or their end"
+    LATE = "its time has passed"
+    LEFT = "nobody watches it any more"
 
 
 class Transport(Protocol):
@@ -37,6 +46,10 @@ class Transport(Protocol):
             LDicomTimeoutError: nothing came for as long as `set_timeout` allowed.
             LDicomTransportError: the connection broke.
         """
+        ...
+
+    def is_at_end(self) -> bool:
+        """Of a connection that has become readable: whether the peer has ended it, and said nothing more."""
         ...
 
     def write(self, buffers: list[Buffer], more: bool = False) -> None:

@@ -43,6 +43,10 @@ class _Pipe:
                 data = data[count:]
                 self._changed.notify_all()
 
+    @property
+    def is_at_end(self) -> bool:
+        return self._ended and not self._data
+
     def end(self) -> None:
         with self._changed:
             self._ended = True
@@ -65,6 +69,10 @@ class MemoryTransport:
     def read_into(self, view: memoryview, unfinished: bool) -> int:
         """See `Transport.read_into`."""
         return self._incoming.read_into(view, self._timeout)
+
+    def is_at_end(self) -> bool:
+        """See `Transport.is_at_end`."""
+        return self._incoming.is_at_end
 
     def write(self, buffers: list[Buffer], more: bool = False) -> None:
         """See `Transport.write`."""

@@ -20,7 +20,10 @@ from . import Address, Buffer, translate
 
 _IOV_MAX = 1000
 """Buffers of one gathering write; Linux and macOS take 1,024."""
+_FLOOR = 1 << 10
+"""Bytes for each second below which a peer does not read."""
 _IS_WINDOWS = sys.platform == "win32"
+_PEEK = socket.MSG_PEEK | getattr(socket, "MSG_DONTWAIT", 0)
 _MORE = getattr(socket, "MSG_MORE", 0)
 """Linux: the kernel joins what follows to this, for at most 200 ms."""
 _GATHERS = hasattr(socket.socket, "sendmsg")
@@ -185,6 +188,7 @@ class TcpTransport:
         flags = _MORE if more else 0
         sock = self._sock
         assert sock is not None
+        began = monotonic()
         try:
             if len(buffers) == 1:
                 sent = sock.send(buffers[0], flags)
@@ -192,15 +196,46 @@ class TcpTransport:
                     return
                 buffers = [memoryview(buffers[0])[sent:]]
             if not _GATHERS:
-                sock.sendall(b"".join(buffers))
+                self._write_rest(sock, [b"".join(buffers)], 0, began)
                 return
             for start in range(0, len(buffers), _IOV_MAX):
                 some = buffers[start : start + _IOV_MAX] if len(buffers) > _IOV_MAX else buffers
-                _write_gathered(sock, some, flags)
+                left = sum(map(len, some)) - sock.sendmsg(some, (), flags)
+                if left:
+                    self._write_rest(sock, _tail(some, left), flags, began)
         except (BlockingIOError, TimeoutError):
             raise LDicomTimeoutError(f"{_name(self._peer)} has read nothing for {self._send_timeout} seconds") from None
         except OSError as error:
             raise translate(error, f"send to {_name(self._peer)}") from error
+
+    def fileno(self) -> int:
+        """The descriptor of an open connection, to wait for it together with others."""
+        assert self._sock is not None
+        return self._sock.fileno()
+
+    def is_at_end(self) -> bool:
+        """Of a connection that has become readable: whether the peer has ended it, and said nothing more."""
+        assert self._sock is not None
+        try:
+            return not self._sock.recv(1, _PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+    def _write_rest(self, sock: socket.socket, buffers: list[Buffer], flags: int, began: float) -> None:
+        """What one system call left; a peer that takes next to nothing is not waited for without end."""
+        left, moved = sum(map(len, buffers)), 0
+        while left:
+            count = sock.sendmsg(buffers, (), flags) if _GATHERS else sock.send(buffers[0], flags)
+            left, moved = left - count, moved + count
+            if not left:
+                return
+            buffers = _tail(buffers, left)
+            if self._send_timeout is not None and monotonic() - began >= self._send_timeout:
+                if moved < _FLOOR * self._send_timeout:
+                    raise TimeoutError
+                began, moved = monotonic(), 0
 
     def set_timeout(self, seconds: float | None) -> None:
         """A quarter of a second more or less is not worth a system call."""
@@ -281,14 +316,6 @@ def _peer_addresses(route: Route, what: str) -> list[tuple[socket.AddressFamily,
     except _UNFIT as error:
         raise _translate(error, what) from error
     return [(entry[0], entry[4]) for entry in found]
-
-
-def _write_gathered(sock: socket.socket, buffers: list[Buffer], flags: int) -> None:
-    """One `sendmsg`, and again with what it left."""
-    left = sum(map(len, buffers)) - sock.sendmsg(buffers, (), flags)
-    while left:
-        buffers = _tail(buffers, left)
-        left -= sock.sendmsg(buffers, (), flags)
 
 
 def _name(address: Address) -> str:
