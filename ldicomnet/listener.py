@@ -122,6 +122,11 @@ class Listener:
         heapq.heappush(self._order, (until, self._numbers, descriptor))
         return True
 
+    def unpark(self) -> None:
+        """Watch no connection any more; on the accept thread."""
+        for descriptor in tuple(self._parked):
+            self._give_back(descriptor, Parked.LEFT)
+
     def close(self) -> None:
         """Stop listening; requests that wait are closed. From any thread, any number of times."""
         self._closed = True
@@ -138,8 +143,7 @@ class Listener:
             while not self._closed:
                 self._watch()
         finally:
-            for descriptor in tuple(self._parked):
-                self._give_back(descriptor, Parked.LEFT)
+            self.unpark()
             self._dispose()
 
     def _watch(self) -> None:

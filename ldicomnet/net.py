@@ -141,8 +141,6 @@ class LDicomNet(Application):
 
     def _accept_from(self, sock: socket.socket) -> None:
         listener = self._listener = Listener(sock, self.limits, self._clients.has_room, self._arrived)
-        is_default = type(self).on_accept is LDicomNet.on_accept and "on_accept" not in vars(self)
-        self._parks = is_default  # any other could keep the accept thread from what it watches
         self._clients.open(self.limits)
         try:
             self._register()
@@ -163,6 +161,8 @@ class LDicomNet(Application):
 
     def _arrived(self) -> None:
         """A connection request waits; on the accept thread."""
+        if not self._accepts_at_once and self._listener is not None:
+            self._listener.unpark()
         try:
             self.on_accept(ErrorCode.SUCCESS)
         except LDicomTransportError as error:
@@ -172,6 +172,11 @@ class LDicomNet(Application):
                 _log.info("a connection request came while the listening object was closed")
             else:
                 _log.exception("on_accept failed; the request waits for the next accept")
+
+    @property
+    def _accepts_at_once(self) -> bool:
+        """Whether `on_accept` is the default; any other could keep the accept thread from what it watches."""
+        return type(self).on_accept is LDicomNet.on_accept and "on_accept" not in vars(self)
 
     def create_client(self) -> LDicomNet:
         """The object for an accepted connection, made by the default `on_accept`.
@@ -201,7 +206,8 @@ class LDicomNet(Application):
         transport = TcpTransport(listener.take(), options=net._socket_options, send_timeout=net.timeouts.send)
         net._server = self
         self._clients.add(net)
-        park = functools.partial(listener.park, transport.fileno()) if self._parks and listener.may_park else None
+        may_park = listener.may_park and self._accepts_at_once
+        park = functools.partial(listener.park, transport.fileno()) if may_park else None
         try:
             net._attach(transport, requestor=False, park=park)
         except BaseException:

@@ -48,6 +48,13 @@ def seconds(text: str) -> float:
     raise argparse.ArgumentTypeError(f"{text!r} is not a time in seconds above 0, up to a million")
 
 
+def number(text: str) -> int:
+    """A number of associations given as an option."""
+    if text.isascii() and text.isdigit() and 0 < int(text) <= 1_000_000:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to a million")
+
+
 def pdu_length(text: str) -> int:
     """A maximum PDU length given as an option."""
     if text.isascii() and text.isdigit() and (int(text) == 0 or 4096 <= int(text) <= 1 << 30):
@@ -76,6 +83,12 @@ def parser(description: str, ours: str, called: str | None) -> argparse.Argument
     group.add_argument("-td", "--dimse-timeout", metavar="S", type=seconds, default=60.0, help="time for a response")
     group.add_argument("-pdu", "--max-pdu", metavar="N", type=pdu_length, default=131072, help="longest PDU received")
     if called is None:
+        group.add_argument(
+            "--max-associations", metavar="N", type=number, default=2048, help="associations at once; more are rejected"
+        )
+        group.add_argument(
+            "--drain", metavar="S", type=seconds, default=5.0, help="time for associations to end after SIGTERM"
+        )
         group.add_argument("--bind", metavar="ADDRESS", default="*", help="own address to listen on, * for all")
         made.add_argument("port", type=port, help="port to listen on; 0 chooses one and prints it")
     group = made.add_argument_group("output")
@@ -85,7 +98,9 @@ def parser(description: str, ours: str, called: str | None) -> argparse.Argument
 
 
 def configure(net: LDicomNet, options: argparse.Namespace) -> None:
-    """Deadlines of `net` from the options."""
+    """Deadlines and limits of `net` from the options."""
+    if "max_associations" in options:
+        net.limits.associations = options.max_associations
     net.timeouts = Timeouts(
         connect=options.timeout,
         artim=options.acse_timeout,
@@ -120,15 +135,20 @@ def wait(event: threading.Event) -> None:
 
 
 def end_signals() -> threading.Event:
-    """An event that Ctrl-C and SIGTERM set; for the main thread."""
+    """An event that Ctrl-C and SIGTERM set; the second such signal ends the program at once. For the main thread."""
     ended = threading.Event()
+
+    def end(number: int, _frame: object) -> None:
+        ended.set()
+        signal.signal(number, signal.SIG_DFL)
+
     for name in ("SIGINT", "SIGTERM"):
-        signal.signal(getattr(signal, name), lambda *_: ended.set())
+        signal.signal(getattr(signal, name), end)
     return ended
 
 
 def serve(net: LDicomNet, options: argparse.Namespace) -> int:
-    """Listen until Ctrl-C or SIGTERM, then end every connection; the exit status."""
+    """Listen until Ctrl-C or SIGTERM, then let the associations finish; the exit status."""
     ended = end_signals()
     try:
         net.listen(options.bind, options.port, ip_type=IpType.IPV6 if ":" in options.bind else IpType.IPV4)
@@ -137,5 +157,5 @@ def serve(net: LDicomNet, options: argparse.Namespace) -> int:
         return 1
     print("listening on {} port {}".format(*net.get_host_info()), flush=True)
     wait(ended)
-    net.server_close()
+    net.drain(options.drain)
     return 0

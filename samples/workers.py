@@ -60,10 +60,11 @@ def serve(make: Make, options: argparse.Namespace, count: int) -> int:
                 ended.set()
             else:
                 workers[start()] = time.monotonic()
+    sock.close()  # nobody new may come while the workers let theirs finish
     for worker in workers:
         worker.terminate()
     for worker in workers:
-        worker.join(10)
+        worker.join(options.drain + 5)
     return status
 
 
@@ -93,7 +94,7 @@ def _work(make: Make, options: argparse.Namespace, sock: socket.socket) -> None:
         print(error, file=sys.stderr)
         sys.exit(1)
     common.wait(ended)
-    net.server_close()
+    net.drain(options.drain)
 
 
 def _follow(parent: BaseProcess, ended: threading.Event) -> None:

@@ -1,4 +1,4 @@
-"""`admission` and `clients`: how many may come, by whom they are counted, and that nothing is kept of those who left."""
+"""`admission` and `clients`: how many may come, as whom they count, and that nothing is kept of those who left."""
 
 from __future__ import annotations
 

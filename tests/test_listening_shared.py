@@ -318,7 +318,7 @@ class Service:
         self.errors = folder / "errors"
         with self.errors.open("wb") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, program, *arguments],
+                [sys.executable, program, "--drain", "0.3", *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -448,6 +448,29 @@ class Workers(unittest.TestCase):
             self.assertTrue(peer.ended or peer.transcript[-1].startswith("ABORT"), peer.transcript)
         self.assertEqual(service.errors.read_text(), "")
         self.assertTrue(is_refused(port))
+
+    def test_who_is_at_work_may_finish(self) -> None:
+        """SIGTERM: nobody new, and time for those who are there; the second one ends it at once."""
+        for workers in (("--workers", "2"), ()):
+            with self.subTest(workers=workers):
+                service = self.service(*workers, "--drain=20")
+                _host, port = service.listening()
+                peer = self.associate(port)
+                service.process.send_signal(signal.SIGTERM)
+                wait_until(lambda port=port: is_refused(port), "the end of listening")
+                self.store(peer)
+                self.store(peer)
+                self.release(peer)
+                self.assertEqual(service.process.wait(IN_TIME), 0, service.errors.read_text())
+                self.assert_gone(service)
+
+    def test_a_second_signal(self) -> None:
+        service = self.service("--drain=60")
+        _host, port = service.listening()
+        self.associate(port)
+        service.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: is_refused(port), "the end of listening")
+        self.assertEqual(service.end(), -signal.SIGTERM)
 
     def test_a_worker_is_killed(self) -> None:
         service = self.service("--workers", "2")

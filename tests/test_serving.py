@@ -444,6 +444,7 @@ class Draining(Serving):
         self.assertEqual(self.answer(silent), b"")
         associated.sendall(RELEASE)
         self.assertEqual(self.answer(associated)[0], 6)
+        associated.close()
 
     def test_who_asks_now_is_rejected(self) -> None:
         server = self.serve()
