@@ -50,6 +50,7 @@ NEVERS = (
     ("engine", ".net .hooks .services .conversation .associate .dataset"),
     ("upper_layer", ".pdu .wire .transport"),
 )
+NO_DATA_IS_CODE = ("pickle", "marshal", "shelve", "subprocess", "importlib", "runpy", "code", "ctypes")
 NOT_AT_IMPORT = ("pydicom", "cryptography", "ssl", "numpy", "pynetdicom")
 
 
@@ -119,6 +120,26 @@ class Layout(unittest.TestCase):
         for room, path in self.rooms.items():
             for line, name in imports(room, path):
                 self.assertIn(name.split(".")[0], allowed, f"{room}:{line}")
+
+    def test_no_code_is_made_of_data(self) -> None:
+        """No pickle, shell or import by name; the one `exec` compiles the methods of the table of messages."""
+        calls = []
+        for room, path in self.rooms.items():
+            for line, name in imports(room, path):
+                self.assertNotIn(name.split(".")[0], NO_DATA_IS_CODE, f"{room}:{line}")
+            nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            names = [node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+            calls += [(room, name) for name in names if name in ("eval", "exec", "compile", "__import__")]
+        self.assertEqual(calls, [("services", "exec")])
+
+    def test_deadlines_do_not_know_the_wall_clock(self) -> None:
+        """Setting it moves none: only the monotonic clock is asked."""
+        for room, path in self.rooms.items():
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ImportFrom) and node.module == "time":
+                    self.assertEqual([alias.name for alias in node.names], ["monotonic"], room)
+                elif isinstance(node, ast.Import):
+                    self.assertFalse({alias.name for alias in node.names} & {"time", "datetime"}, room)
 
     def test_this_test_sees_imports(self) -> None:
         """What the other tests rely on: relative, absolute, of rooms and of names, within functions too."""
