@@ -79,6 +79,7 @@ class Workers:
                     self._unfinished -= 1
                     self._threads -= 1
                 raise
+            del job  # with the data set it was for, whose temporary file must not wait for the next job
             with self._lock:
                 self._unfinished -= 1
         with self._lock:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import unittest
+import weakref
 from unittest import mock
 
 from ldicomnet import LDicomNet, background
@@ -141,6 +142,15 @@ class Threads(unittest.TestCase):
             self.assertTrue(workers.run(done.release))
             self.assertTrue(done.acquire(timeout=SECONDS))
         self.assertLessEqual(len(self.threads()), 5)
+
+    def test_a_job_that_is_done_is_not_held(self) -> None:
+        """With it goes what it was for, though its thread waits for the next."""
+        gone, workers = threading.Event(), self.workers(1)
+        data = type("Data", (), {})()
+        weakref.finalize(data, gone.set)
+        self.assertTrue(workers.run(lambda held=data: None))  # type: ignore[misc]
+        del data
+        self.assertTrue(gone.wait(SECONDS))
 
     def test_the_most_may_be_changed(self) -> None:
         workers = self.workers(1)
