@@ -14,8 +14,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, Protocol
 
-from .errors import LDicomDataError
-from .status import ErrorCode
+from .errors import CANNOT_PROCESS, LDicomDataError
+from .status import ErrorCode, Status
 
 _CHUNK = 1 << 20
 """Bytes read from a file at once."""
@@ -32,11 +32,14 @@ _FILE_CODES = {
     errno.EMFILE: ErrorCode.TOO_MANY_OPEN_FILES,
     errno.ENFILE: ErrorCode.TOO_MANY_OPEN_FILES,
 }
+_FOR_EVER = frozenset((errno.EFBIG, errno.EILSEQ, errno.EINVAL, errno.EISDIR, errno.ENAMETOOLONG))
+"""What sending again does not change: the file system takes no file of that size or name, or has a folder there."""
 
 
 def file_error(error: OSError, doing: str, code: ErrorCode) -> LDicomDataError:
     """The library's error for an `OSError` of a file."""
-    return LDicomDataError(_FILE_CODES.get(error.errno or 0, code), f"{doing}: {error.strerror or error}")
+    status = CANNOT_PROCESS if error.errno in _FOR_EVER else Status.REFUSED_OUT_OF_RESOURCES
+    return LDicomDataError(_FILE_CODES.get(error.errno or 0, code), f"{doing}: {error.strerror or error}", status)
 
 
 class Body(Protocol):
@@ -268,4 +271,7 @@ def _write_some(descriptor: int, pieces: Sequence[bytes | memoryview]) -> None:
 
 def _write_all(descriptor: int, data: memoryview) -> None:
     while data:
-        data = data[os.write(descriptor, data) :]
+        count = os.write(descriptor, data)
+        if not count:  # POSIX knows no such answer; a file system that gives it would be asked for ever
+            raise OSError(errno.EIO, "the file system takes no more bytes and does not say why")
+        data = data[count:]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 from . import checks
 from .body import READ_FLAGS, Body, FileBody, MemoryBody, file_error
 from .command_set import COMMAND_FIELD, DATA_SET_TYPE, encode_elements, from_dataset, to_dataset
-from .errors import LDicomDataError, LDicomUsageError
+from .errors import CANNOT_PROCESS, LDicomDataError, LDicomUsageError
 from .message import BY_FIELD, Row, file_name
 from .part10 import (
     DEFLATED,
@@ -185,7 +185,8 @@ class LDicomDS:
                 inflate(data)  # only to see that it stays within bounds
             return dcmread(BytesIO(header + data), force=True)
         except (Exception, RecursionError) as error:
-            raise LDicomDataError(ErrorCode.FORMAT, f"the data set cannot be decoded: {error}") from error
+            text = f"the data set cannot be decoded: {error}"
+            raise LDicomDataError(ErrorCode.FORMAT, text, CANNOT_PROCESS) from error
 
     # --- files ----------------------------------------------------------------------------------------------------
 
@@ -197,7 +198,8 @@ class LDicomDS:
             durable: whether file and folder are flushed to the disk before the method returns.
 
         Raises:
-            LDicomDataError: it cannot be written; nothing is left behind.
+            LDicomDataError: it cannot be written, and nothing is left behind; or the folder could not be flushed, and
+                the file is there, but nobody may be told that it will stay. `status` is what to answer.
         """
         header = encode_header(self.sop_class_uid, self.sop_instance_uid, self.transfer_syntax)
         write_file(checks.path(path), header, self._body.chunks(1), durable)

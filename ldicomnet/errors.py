@@ -1,11 +1,14 @@
-"""The exceptions of the library, by whose fault it is; knows only the error codes.
+"""The exceptions of the library, by whose fault it is; knows only the numbers.
 
 Methods raise these; hooks are told the `code`. `OSError` never leaves the library: the transport translates it.
 """
 
 from __future__ import annotations
 
-from .status import AbortReason, ErrorCode
+from .status import AbortReason, ErrorCode, Status
+
+CANNOT_PROCESS = Status(0xC000)
+"""What cannot be stored as it is, however often it is sent: "cannot understand" of PS3.4 B.2.3, which has no name."""
 
 
 class LDicomError(Exception):
@@ -56,7 +59,16 @@ class LDicomTimeoutError(LDicomTransportError):
 
 
 class LDicomDataError(LDicomError):
-    """The data's fault: a file or data set that cannot be read, decoded, converted or written."""
+    """The data's fault: a file or data set that cannot be read, decoded, converted or written.
+
+    Attributes:
+        status: what the sender of the data is told (PS3.4 B.2.3): A700H where sending it again may succeed, C000H where
+            it never will, 0111H where there is another of that name, 0117H where it has no name.
+    """
+
+    def __init__(self, code: ErrorCode, text: str, status: Status = Status.REFUSED_OUT_OF_RESOURCES) -> None:
+        super().__init__(code, text)
+        self.status = status
 
 
 class LDicomSecurityError(LDicomError):

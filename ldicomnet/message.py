@@ -410,7 +410,9 @@ def file_name(sop_instance_uid: str) -> str:
     """
     if not checks.is_tolerable_uid(sop_instance_uid):
         raise LDicomDataError(
-            ErrorCode.PARAMETER, f"{sop_instance_uid[:80]!r} is not a SOP instance UID and names no file"
+            ErrorCode.PARAMETER,
+            f"{sop_instance_uid[:80]!r} is not a SOP instance UID and names no file",
+            Status.INVALID_OBJECT_INSTANCE,
         )
     return sop_instance_uid + ".dcm"
 
