@@ -5,6 +5,7 @@
 
 from .associate import LDicomAssociate
 from .dataset import LDicomDS
+from .duplicates import Duplicates, FileTarget
 from .errors import (
     LDicomDataError,
     LDicomError,
@@ -19,6 +20,7 @@ from .negotiation import ANY_TRANSFER, PresentationContext
 from .net import LDicomNet
 from .outbox import SendInfo
 from .part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from .part_file import remove_abandoned_files
 from .services import VERIFICATION
 from .statistics import Statistics
 from .status import (
@@ -68,8 +70,10 @@ __all__ = [
     "CipherSuite",
     "Command",
     "DebugMode",
+    "Duplicates",
     "EncryptionAlgorithm",
     "ErrorCode",
+    "FileTarget",
     "IntegrityAlgorithm",
     "IpType",
     "IsclEncryption",
@@ -104,4 +108,5 @@ __all__ = [
     "Timeouts",
     "TlsProfile",
     "background",
+    "remove_abandoned_files",
 ]

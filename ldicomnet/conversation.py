@@ -22,6 +22,7 @@ from .calls import Wants
 from .checks import is_tolerable_uid
 from .command_set import from_dataset, to_dataset
 from .dataset import LDicomDS, to_body
+from .duplicates import FileTarget
 from .engine import Engine
 from .errors import LDicomDataError, LDicomError, LDicomProtocolError, LDicomTransportError, LDicomUsageError
 from .hooks import Hooks
@@ -421,6 +422,8 @@ class Conversation:
     def _named_sink(self, target: object, message: Message) -> Sink:
         if isinstance(target, str | os.PathLike):
             return FileSink(checks.path(target), self._header(message), self._syncs_files)
+        if isinstance(target, FileTarget):
+            return target.sink(self._header(message), self._syncs_files)
         if callable(getattr(target, "write", None)):  # what wraps a file may delegate it
             return StreamSink(cast(SupportsWrite, target))
         raise LDicomUsageError(f"on_begin_data gave {target!r}: a path, a binary file object or None is wanted")
@@ -481,10 +484,11 @@ class Conversation:
             self._fail(message, Status.PROCESSING_FAILURE)
 
     def message_lost(self, message: Message, error: LDicomDataError) -> None:
-        """The data set of a request could not be kept: out of resources (PS3.4 B.2.3)."""
-        is_composite = message.field < 0x0100
+        """The data set of a request could not be kept: out of resources, or whatever the error says (PS3.4 B.2.3)."""
+        is_normalized = message.field >= 0x0100
         self._arrived(message)
-        self._fail(message, Status.REFUSED_OUT_OF_RESOURCES if is_composite else Status.RESOURCE_LIMITATION)
+        lacks = is_normalized and error.status == Status.REFUSED_OUT_OF_RESOURCES
+        self._fail(message, Status.RESOURCE_LIMITATION if lacks else error.status)
 
     def _arrived(self, message: Message) -> None:
         self.command_set = message.command_set

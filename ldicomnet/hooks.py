@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from .associate import LDicomAssociate
 from .dataset import LDicomDS
+from .duplicates import FileTarget
 from .message import Message
 from .outbox import SendInfo
 from .services import Services
@@ -117,15 +118,17 @@ class Hooks(Services):
 
     def on_begin_data(
         self, presentation_id: int, message: Message
-    ) -> str | os.PathLike[str] | SupportsWrite | None:
+    ) -> str | os.PathLike[str] | FileTarget | SupportsWrite | None:
         """A command set has arrived, and its data set has not: say where that goes.
 
         A path: the data set streams into that file, as a DICOM file, which appears complete or not at all (on the disk,
-        with `sync_files`); an empty data set makes no file. A binary file object: it is handed the encoded data set in
+        with `sync_files`), in the place of one that is there; an empty data set makes no file. A `FileTarget` says what
+        else is done with one that is there. A binary file object: it is handed the encoded data set in
         pieces that are valid only while it writes them, stays open, and is yours. None: memory, and beyond
         `Limits.memory_data_set` a file in the temporary folder. `message.refuse(status)` answers at once and lets the
         data set pass by unread. The message's own hook is called once all has arrived, with an `LDicomDS` of the file.
-        Where the data set cannot be kept (a full disk), the request is answered with A700H, and no part of it stays.
+        Where the data set cannot be kept no part of it stays, and the request is answered: A700H for what may pass,
+        such as a full disk, C000H for what will not, such as a name that the file system does not take.
 
         `message` has `name`, `sop_class_uid`, `sop_instance_uid`, `file_name` and `message_id`. Costs nothing unless
         overridden.

@@ -12,8 +12,8 @@ from typing import Any, BinaryIO, Protocol
 
 from .body import Body, FileBody, MemoryBody, file_error
 from .errors import LDicomDataError
-from .part_file import PartFile, temporary_folder
-from .status import ErrorCode
+from .part_file import PartFile, flush_file, temporary_folder
+from .status import ErrorCode, Status
 
 
 class SupportsWrite(Protocol):
@@ -104,15 +104,20 @@ class FileSink:
     """Writes a body into a file of a given name, which appears complete or not at all.
 
     Args:
-        path: the file; one that is there already is replaced.
+        path: the file.
         header: the bytes that go before the data set.
         durable: whether file and folder are flushed to the disk before `finish` returns.
+        is_same: asked where there is a file of that name, with the names of the new file and of that one, whether the
+            old one will do; where not, the new one is refused. None replaces what is there.
     """
 
-    __slots__ = ("_durable", "_file", "_header", "_path", "size")
+    __slots__ = ("_durable", "_file", "_header", "_is_same", "_path", "size")
 
-    def __init__(self, path: str, header: bytes, durable: bool = False) -> None:
+    def __init__(
+        self, path: str, header: bytes, durable: bool = False, is_same: Callable[[str, str], bool] | None = None
+    ) -> None:
         self._durable = durable
+        self._is_same = is_same
         self._path = path
         self._header = header
         self._file: PartFile | None = None
@@ -134,8 +139,24 @@ class FileSink:
         if self._file is None:
             return MemoryBody(b"")
         self._file.close(self._durable)
-        self._file.rename(self._path, self._durable)
-        return FileBody(self._path, len(self._header), self.size)
+        offset = len(self._header)
+        if self._is_same is None:
+            self._file.rename(self._path, self._durable)
+        elif not self._file.claim(self._path, self._durable):
+            self._keep_old(self._file, self._is_same)
+            offset = FileBody(self._path, 0).size - self.size
+        return FileBody(self._path, offset, self.size)
+
+    def _keep_old(self, file: PartFile, is_same: Callable[[str, str], bool]) -> None:
+        """Leave the file that is there, if it will do; the one who wrote it may not have flushed it yet."""
+        try:
+            if not is_same(file.name, self._path):
+                text = f"cannot write {self._path}: there is another file of that name"
+                raise LDicomDataError(ErrorCode.WRITE, text, Status.DUPLICATE_INSTANCE)
+            if self._durable:
+                flush_file(self._path)
+        finally:
+            file.discard()
 
     def discard(self) -> None:
         """See `Sink.discard`."""

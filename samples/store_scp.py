@@ -1,12 +1,15 @@
 """Store what peers send (C-STORE, PS3.4 Annex B) into a folder, until Ctrl-C or SIGTERM.
 
 Takes every storage SOP class, unknown and private ones too. A file has the name of its SOP instance UID and appears
-complete or not at all, before the peer is told of success; an instance that is there already is replaced.
+complete or not at all, before the peer is told of success. What an earlier run had not finished when it was killed is
+removed at the start.
 """
 
 from __future__ import annotations
 
 import argparse
+import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +20,8 @@ import workers
 from ldicomnet import (
     ANY_TRANSFER,
     VERIFICATION,
+    Duplicates,
+    FileTarget,
     LDicomAssociate,
     LDicomDataError,
     LDicomDS,
@@ -27,6 +32,7 @@ from ldicomnet import (
     RejectResult,
     RejectSource,
     Status,
+    remove_abandoned_files,
 )
 
 DICOM_ROOT = "1.2.840.10008."
@@ -36,6 +42,10 @@ OTHER_STORAGE = frozenset(
     for tail in ("34.1", "34.7", "34.10", "38.1", "39.1", "43.1", "44.1", "45.1")
 )
 """Storage SOP classes outside the storage root: RT instructions, hanging protocols, palettes, implant templates."""
+DUPLICATES = (
+    "an instance that is there already: replace puts the new one in its place; keep leaves the old one, with success "
+    "if it is the same bytes, else 0111H; refuse leaves it and answers 0111H (keep and refuse need hard links)"
+)
 
 
 def is_storage(uid: str) -> bool:
@@ -65,7 +75,7 @@ class StoreScp(LDicomNet):
             return None
         return ANY_TRANSFER if self._options.accept_all else common.UNCOMPRESSED
 
-    def on_begin_data(self, presentation_id: int, message: Message) -> Path | None:
+    def on_begin_data(self, presentation_id: int, message: Message) -> FileTarget | None:
         """The file that an instance streams into, unless it is refused before its data set has come."""
         if message.name != "c_store_request":
             return None
@@ -79,7 +89,11 @@ class StoreScp(LDicomNet):
         if message.sop_class_uid != abstract or not is_storage(abstract):
             message.refuse(Status.CLASS_NOT_SUPPORTED)
             return None
-        return path
+        duplicates = Duplicates(self._options.duplicates)
+        if duplicates is Duplicates.REFUSE and os.path.lexists(path):
+            message.refuse(Status.DUPLICATE_INSTANCE)  # one that comes meanwhile is found at the end
+            return None
+        return FileTarget(path, duplicates)
 
     def on_receive_c_store_request(
         self,
@@ -101,6 +115,17 @@ class StoreScp(LDicomNet):
         self.send_c_store_response(presentation_id, message_id, sop_class_uid, sop_instance_uid, status)
 
 
+def start(options: argparse.Namespace) -> StoreScp:
+    """The server, once what a killed one left is gone; each worker does this."""
+    for folder in (options.output_directory, None):
+        try:
+            for name in remove_abandoned_files(folder):
+                logging.info("removed %s from %s: it was never finished", name, folder or "the temporary folder")
+        except LDicomDataError as error:
+            logging.warning("%s", error)
+    return StoreScp(options)
+
+
 def count(text: str) -> int:
     """A number of processes given as an option."""
     if text.isascii() and text.isdigit() and int(text) <= 256:
@@ -114,6 +139,13 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("-od", "--output-directory", metavar="DIR", default=".", help="where the files go")
     parser.add_argument("--strict", action="store_true", help="reject associations that call another AE title")
     parser.add_argument("--no-sync", action="store_true", help="do not wait for the disk before answering success")
+    parser.add_argument(
+        "--duplicates",
+        metavar="HOW",
+        choices=[one.value for one in Duplicates],
+        default=Duplicates.REPLACE.value,
+        help=DUPLICATES,
+    )
     parser.add_argument("--accept-all", action="store_true", help="+xa: take any transfer syntax, compressed ones too")
     parser.add_argument(
         "--workers", metavar="N", type=count, default=1, help="processes that share the port; 0: one for each core"
@@ -130,7 +162,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     common.log_as(options)
     number = options.workers or workers.processors()
-    return common.serve(StoreScp(options), options) if number == 1 else workers.serve(StoreScp, options, number)
+    return common.serve(start(options), options) if number == 1 else workers.serve(start, options, number)
 
 
 if __name__ == "__main__":

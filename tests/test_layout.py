@@ -22,7 +22,7 @@ items command_set encoding part_file machine deadlines transport.tcp transport.m
 message sinks
 pdu user_information negotiation outbound inbound outbox statistics
 calls associate dataset clients listener
-sender
+sender duplicates
 engine services
 hooks
 settings
@@ -37,7 +37,7 @@ LARGEST = 600
 NEVERS = (
     (
         "status errors checks wire part10 upper_layer items command_set message pdu user_information negotiation "
-        "inbound outbound associate body part_file sinks encoding",
+        "inbound outbound associate body part_file sinks encoding duplicates",
         "socket ssl threading time",
     ),
     ("command_set", ".message .pdu .part10 .body"),
@@ -47,6 +47,7 @@ NEVERS = (
     ("sender", ".inbound .engine .net .hooks .services .conversation .associate .dataset .sinks"),
     ("transport transport.tcp transport.memory", ".pdu .items .message .engine .inbound .outbound"),
     ("services hooks", ".engine .conversation .net"),
+    ("duplicates", ".pdu .message .engine .transport .net"),
     ("engine", ".net .hooks .services .conversation .associate .dataset"),
     ("upper_layer", ".pdu .wire .transport"),
 )

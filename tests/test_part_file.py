@@ -15,7 +15,7 @@ from unittest import mock
 from ldicomnet import body as body_room
 from ldicomnet import part_file as room
 from ldicomnet.errors import LDicomDataError
-from ldicomnet.part_file import PartFile, write_file
+from ldicomnet.part_file import PartFile, flush_file, write_file
 from ldicomnet.status import ErrorCode
 
 from .test_body import DATA, Folder, views
@@ -102,6 +102,45 @@ class OneFile(Folder):
             file.rename(self.path)
         self.assertEqual(Path(self.path).read_bytes(), b"abcdef")
         self.assertEqual(self.left(), ["wanted.dcm"])
+
+    def test_a_name_that_nobody_has(self) -> None:
+        """The first gets it; the other is told, and is there still."""
+        one, other = self.begun(), self.begun()
+        other.write([b" other"])
+        for file in (one, other):
+            file.close()
+        self.assertTrue(one.claim(self.path, durable=True))
+        self.assertFalse(other.claim(self.path, durable=True))
+        self.assertEqual(self.left(), sorted(["wanted.dcm", Path(other.name).name]))
+        self.assertEqual(Path(self.path).read_bytes(), b"abcdef")
+        self.assertEqual(Path(self.path).stat().st_nlink, 1)
+        other.discard()
+        self.assertEqual(self.left(), ["wanted.dcm"])
+
+    def test_a_name_that_cannot_be_claimed(self) -> None:
+        for path in (str(self.folder / "none" / "x"), str(self.folder / ("x" * 300))):
+            for is_durable in (False, True):
+                file = self.begun()
+                file.close()
+                with self.assertRaises(LDicomDataError):
+                    file.claim(path, is_durable)
+                self.assertEqual(self.left(), [])
+
+    def test_flushing_what_is_there(self) -> None:
+        Path(self.path).write_bytes(b"abc")
+        calls: list[int] = []
+        with mock.patch.object(room.os, "fsync", calls.append):
+            flush_file(self.path)
+        self.assertEqual(len(calls), 1 if os.name == "nt" else 2)
+        with mock.patch.object(room.os, "fsync", failing(errno.EIO)):
+            self.refuses(ErrorCode.WRITE, flush_file, self.path)
+        Path(self.path).unlink()
+        self.refuses(ErrorCode.WRITE, flush_file, self.path)
+
+    @unittest.skipIf(os.name == "nt", "Windows has no symbolic links for everyone")
+    def test_what_is_flushed_is_no_link(self) -> None:
+        Path(self.path).symlink_to(self.file(b"abc"))
+        self.refuses(ErrorCode.WRITE, flush_file, self.path)
 
     def test_discard_at_any_time(self) -> None:
         for steps in (0, 1, 2):
@@ -308,7 +347,7 @@ class Writing(Folder):
 
         with noting("open"), noting("fsync"), noting("close"), noting("replace"):
             write_file(self.path, b"header", iter(()), True)
-        self.assertEqual(steps, ["open", "fsync", "close", "replace", "open", "fsync", "close"])
+        self.assertEqual(steps, ["open", "fsync", "close", "open", "replace", "fsync", "close"])
         steps.clear()
         with noting("open"), noting("fsync"), noting("close"), noting("replace"):
             write_file(self.path, b"header", iter(()), False)
