@@ -38,7 +38,7 @@ from .pdu import (
     AssociateReject,
     AssociateRequest,
 )
-from .sinks import FileSink, Sink, Spool, StreamSink, SupportsWrite
+from .sinks import FileSink, Sink, Spool, SpoolSpace, StreamSink, SupportsWrite
 from .status import (
     AbortReason,
     AbortSource,
@@ -116,6 +116,7 @@ class Conversation:
         self.net = net
         self._limits = limits
         self._folder = folder
+        self._space = SpoolSpace(limits.spool)
         self._syncs_files = syncs_files
         self._finished = finished
         self._shutdown_wait = timeouts.shutdown_wait()
@@ -417,7 +418,7 @@ class Conversation:
                 self._arrived(message)
                 self._fail(message, message.refused)
                 return None
-        return Spool(self._folder, self._limits.memory_data_set, lambda: self._header(message))
+        return Spool(self._folder, self._limits.memory_data_set, lambda: self._header(message), self._space)
 
     def _named_sink(self, target: object, message: Message) -> Sink:
         if isinstance(target, str | os.PathLike):

@@ -34,7 +34,7 @@ from .pdu import (
 from .sender import Sender
 from .sinks import Sink
 from .statistics import kind_of
-from .status import AbortReason, AbortSource, ErrorCode, PduType, RejectReason, RejectResult, RejectSource
+from .status import AbortReason, AbortSource, ErrorCode, PduType, RejectReason, RejectResult, RejectSource, Status
 from .threads import Task
 from .timing import NEVER, Limits, Timeouts, deadline
 from .transport import Parked, Transport
@@ -477,7 +477,8 @@ class Engine:
         """A message without its data set."""
         self.sender.has_queued = False
         self._settle(message)
-        self._log.error("%s: %s", message, error)
+        level = logging.INFO if error.status == Status.DUPLICATE_INSTANCE else logging.ERROR
+        self._log.log(level, "%s: %s", message, error)
         self._calls.message_lost(message, error)
 
     def _settle(self, message: Message) -> None:

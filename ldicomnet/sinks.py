@@ -9,6 +9,7 @@ import io
 import os
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, Protocol
+from weakref import WeakSet
 
 from .body import Body, FileBody, MemoryBody, file_error
 from .errors import LDicomDataError
@@ -52,6 +53,29 @@ class Sink(Protocol):
         ...
 
 
+class SpoolSpace:
+    """How much of the temporary folder one connection may take, with the data sets that somebody still holds.
+
+    Args:
+        most: bytes; None for any number.
+    """
+
+    __slots__ = ("_held", "_most")
+
+    def __init__(self, most: int | None = None) -> None:
+        self._most = most
+        self._held: WeakSet[FileBody] = WeakSet()
+
+    @property
+    def left(self) -> float:
+        """Bytes that one more data set may have."""
+        return float("inf") if self._most is None else self._most - sum(body.size for body in self._held)
+
+    def hold(self, body: FileBody) -> None:
+        """Until it goes, this counts."""
+        self._held.add(body)
+
+
 class Spool:
     """Gathers a body in memory, and in a temporary file once it is large.
 
@@ -59,14 +83,23 @@ class Spool:
         folder: where the temporary file is made; None for the system's.
         memory: bytes that stay in memory.
         header: makes the bytes that go before the data set in the file, so that the file is a DICOM file.
+        space: what the file may take.
     """
 
-    __slots__ = ("_file", "_folder", "_header", "_memory_limit", "_parts", "_start", "size")
+    __slots__ = ("_file", "_folder", "_header", "_memory_limit", "_most", "_parts", "_space", "_start", "size")
 
-    def __init__(self, folder: str | None, memory: int, header: Callable[[], bytes] = bytes) -> None:
+    def __init__(
+        self,
+        folder: str | None,
+        memory: int,
+        header: Callable[[], bytes] = bytes,
+        space: SpoolSpace | None = None,
+    ) -> None:
         self._folder = folder
         self._memory_limit = memory
         self._header = header
+        self._space = space or SpoolSpace()
+        self._most = 0.0
         self._parts: list[bytes] = []
         self._file: PartFile | None = None
         self._start = 0
@@ -76,10 +109,13 @@ class Spool:
         """See `Sink.write`."""
         self.size += sum(map(len, fragments))
         if self._file is not None:
+            self._check_space()
             self._file.write(fragments)
         elif self.size <= self._memory_limit:
             self._parts.append(b"".join(fragments))
         else:
+            self._most = self._space.left
+            self._check_space()
             folder = self._folder or temporary_folder()
             self._file = PartFile(os.path.join(folder, "ldicomnet-"), f"spool to {folder}", 0o600)  # noqa: PTH118
             header = self._header()
@@ -92,7 +128,15 @@ class Spool:
         if self._file is None:
             return MemoryBody(self._parts[0] if len(self._parts) == 1 else b"".join(self._parts))
         self._file.close()
-        return FileBody(self._file.release(), self._start, self.size, temporary=True)
+        body = FileBody(self._file.release(), self._start, self.size, temporary=True)
+        self._space.hold(body)
+        return body
+
+    def _check_space(self) -> None:
+        if self.size > self._most:
+            raise LDicomDataError(
+                ErrorCode.DISK_FULL, f"a data set of more than {max(0, self._most):.0f} bytes, which may be spooled yet"
+            )
 
     def discard(self) -> None:
         """See `Sink.discard`."""

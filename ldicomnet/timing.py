@@ -93,6 +93,8 @@ class Limits:
     """Bytes of a received data set that stay in memory; a longer one goes to a file in the temporary folder."""
     data_set: int | None = None
     """Bytes of a received data set altogether; None is no limit."""
+    spool: int | None = 16 << 30
+    """Bytes in the temporary folder for one connection, those of data sets that the program still holds included."""
     waiting_requests: int = 4096
     """Connection requests that wait in a listening object to be accepted."""
     workers: int = 16

@@ -105,7 +105,7 @@ class Caps(unittest.TestCase):
             self.assertEqual(getattr(limits, name), expected)
         for field in fields(Limits):
             value = getattr(limits, field.name)
-            self.assertTrue(value is None or 0 < value < 1 << 30, field.name)
+            self.assertTrue(value is None or 0 < value <= 16 << 30, field.name)
         self.assertLess(limits.pdu_tolerance, 64)
 
 

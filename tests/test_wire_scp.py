@@ -1156,7 +1156,7 @@ class Scp:
             stdout=subprocess.PIPE,
             stderr=written,
             text=True,
-            env=os.environ | {"TMPDIR": str(self.spool), "PYTHONUNBUFFERED": "1"},
+            env=os.environ | {"TMPDIR": str(self.spool), "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)},
         )
         written.close()
         assert self.process.stdout is not None
