@@ -48,6 +48,9 @@ class Calls(Protocol):
     def message_lost(self, message: Message, error: LDicomDataError) -> None:
         """A message whose data set could not be kept."""
 
+    def closing(self) -> None:
+        """The association is over, and the close of the connection is awaited; from the thread that ended it."""
+
     def is_busy(self) -> bool:
         """Whether a request of the peer awaits its response."""
         ...

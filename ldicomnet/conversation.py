@@ -39,6 +39,7 @@ from .pdu import (
     AssociateRequest,
 )
 from .sinks import FileSink, Sink, Spool, SpoolSpace, StreamSink, SupportsWrite
+from .statistics import Tally
 from .status import (
     AbortReason,
     AbortSource,
@@ -109,7 +110,7 @@ class Conversation:
         wants_progress: bool,
         syncs_files: bool,
         folder: str | None,
-        finished: Callable[[ErrorCode], None],
+        finished: Callable[[ErrorCode, Conversation], None],
         admission: Admission | None,
         number: int,
     ) -> None:
@@ -119,9 +120,8 @@ class Conversation:
         self._space = SpoolSpace(limits.spool)
         self._syncs_files = syncs_files
         self._finished = finished
-        self._shutdown_wait = timeouts.shutdown_wait()
         self._admission = admission
-        self._entered: tuple[str, str] | None = None  # as whom it was admitted
+        self._entered: list[tuple[str, str]] = []  # as whom it was admitted, as long as it counts
         self._log = log_of(_log, number)
         self._request: LDicomAssociate | None = None
         self.associate: LDicomAssociate | None = None
@@ -194,17 +194,21 @@ class Conversation:
         self.associate = negotiated
 
     @property
+    def tally(self) -> Tally:
+        """What it has done so far, in numbers."""
+        return self.engine.sender.tally
+
+    @property
     def is_in_hook(self) -> bool:
         """Whether the caller is one of its hooks."""
         return self.engine.is_reader or beside.conversation is self
 
-    def end_by(self, until: float) -> None:
-        """Abort what has not ended yet, and wait for its last hook until this point on the monotonic clock."""
+    def abort_at_once(self) -> None:
+        """Abort what has not ended yet; where a message is just being sent, only the connection tells the peer."""
         if not self.engine.is_over:
             with contextlib.suppress(LDicomError):
-                self.engine.sender.send_abort(Abort(AbortSource.USER, AbortReason.UNKNOWN))
+                self.engine.sender.send_abort(Abort(AbortSource.USER, AbortReason.UNKNOWN), patience=0.0)
             self.engine.close_forced()
-        self.engine.join(max(until - monotonic(), self._shutdown_wait))
 
     @property
     def is_associated(self) -> bool:
@@ -332,7 +336,7 @@ class Conversation:
             return ""
         why = self._admission.enter(host, title)
         if not why:
-            self._entered = host, title
+            self._entered.append((host, title))
         return why
 
     def associate_accepted(self, accept: AssociateAccept) -> None:
@@ -362,7 +366,15 @@ class Conversation:
 
     def aborted(self, source: int, reason: int) -> None:
         """`on_receive_abort`."""
+        self.closing()
         self._call(self.net.on_receive_abort, AbortSource(source), AbortReason(reason))
+
+    def closing(self) -> None:
+        """The association counts no longer: another one may come."""
+        with contextlib.suppress(IndexError):
+            entered = self._entered.pop()
+            if self._admission is not None:
+                self._admission.leave(*entered)
 
     def is_busy(self) -> bool:
         """Whether a request of the peer awaits its response."""
@@ -372,9 +384,8 @@ class Conversation:
         """`on_close`, here and on the listening object."""
         self._workers.end()
         self._unanswered.clear()
-        if self._admission is not None and self._entered is not None:
-            self._admission.leave(*self._entered)
-        self._finished(error)
+        self.closing()
+        self._finished(error, self)
 
     # --- told: PDUs and progress ----------------------------------------------------------------------------------
 
@@ -462,7 +473,9 @@ class Conversation:
             self._deliver(*delivered)
 
     def _deliver_beside(self, *delivered: Any) -> None:
-        """As `_deliver`, on a thread that may outlive the association."""
+        """As `_deliver`, on a thread that may outlive the association; nothing begins any more once that is over."""
+        if self.engine.is_over:
+            return
         beside.conversation = self
         try:
             self._deliver(*delivered)

@@ -108,15 +108,17 @@ class Engine:
         self.is_over = False
         self._number = number
         self._task: Task | None = None  # the reader thread's
+        self._ends_anywhere = False
 
     # --- what the face asks ---------------------------------------------------------------------------------------
 
-    def start(self, park: Park | None = None) -> None:
+    def start(self, park: Park | None = None, ends_anywhere: bool = False) -> None:
         """Begin: the reader thread makes the connection, or awaits the association request on an accepted one.
 
         Args:
             park: watches an accepted connection until the first byte comes, and then calls back; until then it has no
                 thread.
+            ends_anywhere: whether the last call may be made on the thread that watches.
 
         Raises:
             RuntimeError: the process may have no more threads.
@@ -124,8 +126,9 @@ class Engine:
         self._machine.react(Event.ASSOCIATE_REQUEST if self._requestor else Event.TRANSPORT_INDICATION)
         if not self._requestor:
             self._stands()
-            self._start_artim()
+            self._deadlines.begin_close()
         self._task = Task(self._run, f"ldicomnet-{self._number}")
+        self._ends_anywhere = ends_anywhere
         if park is not None and not threads.is_warm():
             self.sender.outbox.reader = threading.get_ident()  # the accept thread stands in for the reader
             if park(self._deadlines.artim, self._go_on):
@@ -135,15 +138,16 @@ class Engine:
     def _go_on(self, why: Parked) -> None:
         """A parked connection, on the accept thread; where nothing is to be read, no thread is needed for the end."""
         assert self._task is not None
+        is_over = why is Parked.LATE or self._transport.is_at_end()
         if why is Parked.LATE:
             self._expire_artim()
-        elif why is Parked.LEFT or not self._transport.is_at_end():
+        if not (is_over and self._ends_anywhere):
             try:
                 threads.start(self._task)
                 return
             except RuntimeError as error:  # the process may have no more threads
                 self.sender.ending.by(ErrorCode.NET_NO_BUFFERS, f"the connection gets no thread: {error}")
-                self._transport.close()
+                self.sender.cut()
         self._task.run()
 
     @property
@@ -169,6 +173,7 @@ class Engine:
     def establish(self, contexts: frozenset[int], receive_maximum: int, send_maximum: int, window: int | None) -> None:
         """The association's accepted contexts, the maximum PDU lengths of both sides, and how many operations of ours
         may be outstanding (see `Operations.window`); before it begins."""
+        threads.note_use()
         self.sender.tally.was_associated = True
         self._deadlines.begin_idle()
         self.sender.establish(send_maximum, window)
@@ -307,9 +312,10 @@ class Engine:
 
     def _is_kept(self) -> bool:
         """What to do about an association without messages: whether it goes on, at least until it is released."""
-        is_busy = bool(self._operations.awaited) or self._calls.is_busy() or self._machine.state is not State.STA6
-        since = monotonic() if is_busy else max(self._read_at, self.sender.sent_at)
-        self._deadlines.begin_idle(since)
+        is_arriving = self._inbound.is_unfinished  # which has a deadline of its own
+        if is_arriving or self._operations.awaited or self._calls.is_busy() or self._machine.state is not State.STA6:
+            self._read_at = monotonic()
+        self._deadlines.begin_idle(max(self._read_at, self.sender.sent_at))
         if self._deadlines.idle > monotonic():
             return True
         if self._timeouts.idle_aborts:
@@ -461,9 +467,12 @@ class Engine:
     def message(self, message: Message) -> None:
         """A whole message: a response renews or ends the wait for it."""
         self.sender.has_queued = False
-        received, kind = self.sender.tally.received, kind_of(message)
-        received[kind] = received.get(kind, 0) + 1
-        self.sender.tally.bytes_received = self._inbound.payload
+        tally, kind = self.sender.tally, kind_of(message)
+        if kind in tally.received:
+            tally.received[kind] += 1
+        else:
+            tally.begin(tally.received, kind)
+        tally.bytes_received = self._inbound.payload
         if message.is_final or self._operations.awaited:
             self._settle(message)
         if self._wants.progress and message.body is not None:
@@ -526,8 +535,9 @@ class Engine:
     def _indicate_abort(self, _action: Action, _pdu: Pdu | None) -> None:
         self._calls.aborted(AbortSource.PROVIDER, self._abort_reason)
 
-    def _start_artim(self, _action: Action | None = None, _pdu: Pdu | None = None) -> None:
+    def _start_artim(self, _action: Action, _pdu: Pdu | None) -> None:
         self._deadlines.begin_close()
+        self._calls.closing()
 
     def _stop_artim(self, _action: Action, _pdu: Pdu | None) -> None:
         if self._machine.state is not State.STA13:  # another thread has aborted meanwhile: that is timed

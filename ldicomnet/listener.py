@@ -27,6 +27,10 @@ SMALLEST_BACKLOG = 1024
 """A full backlog loses connections, and a large one costs nothing."""
 _PAUSE = 0.1
 """Seconds to let connections end when the process has no descriptors left."""
+_LONGEST_LOOK = 3600.0
+"""Seconds; what the system waits with cannot count to the end of time."""
+_MOST_SELECTED = 400
+"""Connections that `select` can watch, where the system has nothing better: it has 512 in all on Windows."""
 _REUSE_PORT: int = getattr(socket, "SO_REUSEPORT", 0)
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -113,13 +117,19 @@ class Listener:
         Returns:
             False where no more can be watched.
         """
+        if len(self._parked) >= _MOST_SELECTED and isinstance(self._selector, selectors.SelectSelector):
+            return False
         try:
             self._selector.register(descriptor, selectors.EVENT_READ)
         except (OSError, ValueError, KeyError):
             return False
         self._numbers += 1
         self._parked[descriptor] = until, self._numbers, ready
-        heapq.heappush(self._order, (until, self._numbers, descriptor))
+        if len(self._order) > 2 * len(self._parked) + 100:  # most are gone again
+            self._order = [(until, number, each) for each, (until, number, _ready) in self._parked.items()]
+            heapq.heapify(self._order)
+        else:
+            heapq.heappush(self._order, (until, self._numbers, descriptor))
         return True
 
     def unpark(self) -> None:
@@ -164,7 +174,7 @@ class Listener:
         """Seconds to the first deadline of a parked connection."""
         while self._order and not self._is_parked(self._order[0][2], self._order[0][1]):
             heapq.heappop(self._order)
-        return max(0.0, self._order[0][0] - monotonic()) if self._order else None
+        return min(_LONGEST_LOOK, max(0.0, self._order[0][0] - monotonic())) if self._order else None
 
     def _is_parked(self, descriptor: int, number: int) -> bool:
         """Whether that connection is parked still; another one may have its descriptor by now."""

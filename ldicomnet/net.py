@@ -30,6 +30,7 @@ from .pdu import Abort, AssociateReject, ReleaseRequest, ReleaseResponse
 from .settings import reports
 from .statistics import Ledger, Statistics
 from .status import DebugMode, ErrorCode, IpType, SecureMode
+from .timing import LONGEST
 from .transport import Address, Transport
 from .transport.tcp import Route, TcpTransport, family
 from .upper_layer import Event
@@ -161,8 +162,8 @@ class LDicomNet(Application):
 
     def _arrived(self) -> None:
         """A connection request waits; on the accept thread."""
-        if not self._accepts_at_once and self._listener is not None:
-            self._listener.unpark()
+        if not self._has_default("on_accept") and self._listener is not None:
+            self._listener.unpark()  # the hook could keep the accept thread from them
         try:
             self.on_accept(ErrorCode.SUCCESS)
         except LDicomTransportError as error:
@@ -173,10 +174,9 @@ class LDicomNet(Application):
             else:
                 _log.exception("on_accept failed; the request waits for the next accept")
 
-    @property
-    def _accepts_at_once(self) -> bool:
-        """Whether `on_accept` is the default; any other could keep the accept thread from what it watches."""
-        return type(self).on_accept is LDicomNet.on_accept and "on_accept" not in vars(self)
+    def _has_default(self, hook: str) -> bool:
+        """Whether a hook of this file is the default."""
+        return getattr(type(self), hook) is getattr(LDicomNet, hook) and hook not in vars(self)
 
     def create_client(self) -> LDicomNet:
         """The object for an accepted connection, made by the default `on_accept`.
@@ -206,7 +206,7 @@ class LDicomNet(Application):
         transport = TcpTransport(listener.take(), options=net._socket_options, send_timeout=net.timeouts.send)
         net._server = self
         self._clients.add(net)
-        may_park = listener.may_park and self._accepts_at_once
+        may_park = listener.may_park and self._has_default("on_accept")
         park = functools.partial(listener.park, transport.fileno()) if may_park else None
         try:
             net._attach(transport, requestor=False, park=park)
@@ -278,6 +278,7 @@ class LDicomNet(Application):
 
     def _attach(self, transport: Transport, requestor: bool, park: Park | None) -> None:
         self._check_security()
+        server = None if requestor else self._server
         conversation = Conversation(
             self,
             transport,
@@ -288,19 +289,22 @@ class LDicomNet(Application):
             wants_progress=self.enable_progress_event,
             syncs_files=self.sync_files,
             folder=self._folder,
-            finished=self._finished,
-            admission=self._server._clients.admission if self._server is not None and not requestor else None,
+            finished=functools.partial(self._finished, server),
+            admission=None if server is None else server._clients.admission,
             number=next(_numbers),
         )
         with self._life:
             self._check_idle()
-            self._count()
+            if self._conversation is not None:  # one that was never made
+                self._ledger.close(self._conversation.tally)
             self._conversation = conversation
         if requestor:
             self._server = None
+        for net in filter(None, (self, server)):
+            net._ledger.open(conversation.tally)
         self._register()
         try:
-            conversation.engine.start(park)
+            conversation.engine.start(park, all(net._has_default("on_close") for net in filter(None, (self, server))))
         except RuntimeError as error:  # the process may have no more threads
             self._conversation = None
             transport.close()
@@ -317,29 +321,17 @@ class LDicomNet(Application):
         Called once for each connection, on its reader thread: on the connection itself, then on its listening object.
         """
 
-    def _finished(self, error: ErrorCode) -> None:
-        """The connection is over: `on_close` here, then on the listening object. On the reader thread."""
-        server = self._server
-        self._count(error)
+    def _finished(self, server: LDicomNet | None, error: ErrorCode, conversation: Conversation) -> None:
+        """A connection is over: `on_close` here, then on the listening object that accepted it."""
+        for net in filter(None, (self, server)):
+            net._ledger.close(conversation.tally, error)
         if server is not None:
             server._clients.discard(self)
-        for net in (self, server):
-            if net is None:
-                continue
+        for net in filter(None, (self, server)):
             try:
                 net.on_close(error, self)
             except (Exception, SystemExit):
                 _log.exception("on_close failed")
-
-    def _count(self, ending: ErrorCode | None = None) -> None:
-        """Add the numbers of the connection, which is over, to those of this object and of the listening one."""
-        tally = None if self._conversation is None else self._conversation.engine.sender.tally
-        if tally is None or tally.is_closed:
-            return
-        tally.is_closed = True
-        for net in (self, self._server):
-            if net is not None:
-                net._ledger.add(tally.snapshot(ending))
 
     @property
     def statistics(self) -> Statistics:
@@ -347,9 +339,7 @@ class LDicomNet(Application):
 
         A snapshot, made when it is asked for; counting costs next to nothing.
         """
-        conversations = (net._conversation for net in (self, *self._clients.everyone()))
-        running = [each.engine.sender.tally for each in conversations if each is not None]
-        return self._ledger.sum(running, self._clients.turned_away)
+        return self._ledger.sum(self._clients.turned_away)
 
     # --- closing --------------------------------------------------------------------------------------------------
 
@@ -365,8 +355,9 @@ class LDicomNet(Application):
             listener.close()
             listener.join(self.timeouts.shutdown_wait())
             threads.let_idle_end(self.timeouts.shutdown_wait())
-        if self._conversation is not None:
-            self._conversation.engine.close()
+        conversation = self._association()
+        if conversation is not None:
+            conversation.engine.close()
 
     @reports
     def close_forced(self, forced: bool = True) -> None:
@@ -377,12 +368,14 @@ class LDicomNet(Application):
         listener, self._listener = self._listener, None
         if listener is not None:
             listener.close()
-        if self._conversation is not None:
-            self._conversation.engine.close_forced()
+        conversation = self._association()
+        if conversation is not None:
+            conversation.engine.close_forced()
 
     @reports
     def server_close(self) -> None:
         """Stop listening and close all accepted connections."""
+        self._close_silent()
         self.close()
         close_all(self._clients.everyone())
 
@@ -396,24 +389,38 @@ class LDicomNet(Application):
         Args:
             seconds: how long the associations have; None is `timeouts.shutdown`.
         """
-        until = monotonic() + (self.timeouts.shutdown_wait() if seconds is None else max(0.0, seconds))
+        shutdown = self.timeouts.shutdown_wait()
+        until = monotonic() + (shutdown if seconds is None else min(max(0.0, seconds), LONGEST))
         self._clients.admission.close()
+        self._close_silent()
         self.close()
+        self._close_silent()  # what came meanwhile
         conversations = [client._conversation for client in self._clients.everyone()]
         running = [each for each in conversations if each is not None and not each.is_in_hook]
-        for conversation in running:
-            if conversation.associate is None:
-                conversation.engine.close_forced()
         self._clients.wait_for(len(conversations) - len(running), until - monotonic())
         for conversation in running:
-            conversation.end_by(until)
+            conversation.abort_at_once()
+        until = max(until, monotonic() + shutdown)
+        for conversation in running:
+            conversation.engine.join(until - monotonic())
+
+    def _close_silent(self) -> None:
+        """Close the accepted connections that have no association."""
+        for client in self._clients.everyone():
+            conversation = client._conversation
+            if conversation is not None and conversation.associate is None and not conversation.is_in_hook:
+                conversation.engine.close_forced()
 
     @property
     def _is_listening(self) -> bool:
         return self._listener is not None
 
     def _end(self) -> None:
-        LDicomNet.close_forced(self)
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.close()
+        if self._conversation is not None:
+            self._conversation.engine.close_forced()
 
     def _await_end(self, seconds: float) -> None:
         if self._conversation is not None:

@@ -133,9 +133,13 @@ class Sender:
         data = pdu.encode()
         self.outbox.submit(lambda: self._send_primitive(event, data, agreed), len(data))
 
-    def send_abort(self, abort: Abort) -> None:
+    def send_abort(self, abort: Abort, patience: float = _ABORT_WAIT) -> None:
         """Send A-ABORT; a message that is being sent breaks off at the end of the PDUs that are being written, 1 MiB at
         most, or with the connection where the peer does not let that end come.
+
+        Args:
+            abort: the PDU.
+            patience: seconds to wait for that end; then the connection is just closed.
 
         Raises:
             LDicomUsageError: there is no association to abort.
@@ -145,12 +149,11 @@ class Sender:
             raise LDicomUsageError("there is no association to abort", ErrorCode.NET_INVALID)
         self._interrupted = True
         self.ending.by(ErrorCode.SUCCESS, f"aborted by this side: source {abort.source}, reason {abort.reason}")
-        if not self.outbox.acquire(min(_ABORT_WAIT, self._timeouts.shutdown_wait())):
+        if not self.outbox.acquire(min(patience, self._timeouts.shutdown_wait())):
             self.cut()
             return
         try:
             self._send_primitive(Event.ABORT_REQUEST, abort.encode())
-            self.tally.aborted("ours", abort.source, abort.reason)
         finally:
             self.outbox.release()
 
@@ -207,11 +210,13 @@ class Sender:
         self._deadlines.answer = deadline(self.answer_time())
         if Effect.START_ARTIM in action.effects:
             self._deadlines.begin_close()
+            self._calls.closing()
         if event == Event.RELEASE_REQUEST:
             self.ending.in_order("released by this side")
         if Effect.SEND_ABORT in action.effects:
             self._transport.hurry(_ABORT_WAIT)
             self._write([data])
+            self.tally.aborted("ours", data[8], data[9])
         elif Effect.SEND in action.effects:
             self._write([data])
         if Effect.CLOSE in action.effects:
@@ -357,7 +362,10 @@ class Sender:
 
     def _count(self, message: Message, body: Body | None) -> None:
         tally, kind = self.tally, kind_of(message)
-        tally.sent[kind] = tally.sent.get(kind, 0) + 1
+        if kind in tally.sent:
+            tally.sent[kind] += 1
+        else:
+            tally.begin(tally.sent, kind)
         tally.bytes_sent += _size(message, body)
         self.sent_at = monotonic()
 
@@ -391,7 +399,6 @@ class Sender:
             if has_begun:
                 self.ending.by_error(error)
                 self._send_primitive(Event.ABORT_REQUEST, Abort(AbortSource.USER, AbortReason.UNKNOWN).encode())
-                self.tally.aborted("ours", AbortSource.USER, AbortReason.UNKNOWN)
             raise
 
     def _write(self, buffers: list[Buffer], more: bool = False) -> None:
@@ -403,9 +410,10 @@ class Sender:
             self.ending.by_error(error)
             self.cut()
             raise
-        except LDicomTransportError:  # the reader finds out why: the peer may have said it before
-            self.is_broken = True
-            self._transport.close()
+        except LDicomTransportError as error:
+            self.is_broken = True  # the reader finds out why: the peer may have said it before
+            if error.code != ErrorCode.NET_CONNECTION_RESET:
+                self._transport.close()
             self.operations.end()
             raise
         except BaseException as error:

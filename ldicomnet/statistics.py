@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -13,6 +12,12 @@ from .status import ErrorCode, Status
 
 Kind = tuple[str, Status | None]
 """The name of a message, such as "c_store_response", and its status, None for a request."""
+
+
+_FIELD = 0xFFFF
+_MOST_KINDS = 2000
+_OTHER: dict[int, Any] = {2: ("other", None), 3: ("other", 0, 0)}
+"""What counts for the rest, by the length of the keys."""
 
 
 @dataclass(slots=True)
@@ -52,7 +57,7 @@ class Statistics:
         for each in fields(self):
             mine, theirs = getattr(self, each.name), getattr(other, each.name)
             if isinstance(mine, Counter):
-                mine.update(theirs)
+                _add(mine, theirs)
             else:
                 setattr(self, each.name, mine + theirs)
 
@@ -65,6 +70,13 @@ class Statistics:
             else value
             for name, value in values.items()
         }
+
+
+def _add(mine: Counter[Any], theirs: Counter[Any]) -> None:
+    """Peers may send any number, each of which is a key: beyond some thousand they count as one."""
+    for key, count in theirs.items():
+        known = key in mine or len(mine) < _MOST_KINDS
+        mine[key if known else _OTHER[len(key)]] += count
 
 
 def _text(key: object) -> str:
@@ -85,13 +97,12 @@ class Tally:
         connections: 1 once the connection stands.
         was_associated: whether there was an association.
         is_probe: whether the peer ended the connection without a word.
-        is_closed: whether the connection is over and its numbers have been taken.
         bytes_received, bytes_sent: bytes of command sets and data sets.
         received, sent: how many messages, by command field or, of a response, command field and status in one number.
     """
 
     __slots__ = (
-        "_aborts", "_rejects", "_timeouts", "bytes_received", "bytes_sent", "connections", "is_closed", "is_probe",
+        "_aborts", "_rejects", "_timeouts", "bytes_received", "bytes_sent", "connections", "is_probe",
         "received", "sent", "was_associated",
     )  # fmt: skip
 
@@ -100,10 +111,17 @@ class Tally:
         self.sent: dict[int, int] = {}
         self.bytes_received = self.bytes_sent = 0
         self.connections = 0
-        self.was_associated = self.is_probe = self.is_closed = False
+        self.was_associated = self.is_probe = False
         self._rejects: list[tuple[int, int, int]] = []
         self._aborts: list[tuple[str, int, int]] = []
         self._timeouts: list[str] = []
+
+    def begin(self, counts: dict[int, int], kind: int) -> None:
+        """The first message of a kind; what is of no known kind, or of one too many, counts as one."""
+        number = kind >> 16 if kind > _FIELD else kind
+        if number not in BY_FIELD or len(counts) >= _MOST_KINDS:
+            kind = 0
+        counts[kind] = counts.get(kind, 0) + 1
 
     def rejected(self, result: int, source: int, reason: int) -> None:
         """An A-ASSOCIATE-RJ was sent or received."""
@@ -140,24 +158,31 @@ class Tally:
 
 
 class Ledger:
-    """The numbers of one object: those of its connections that are over, and on demand those of the running ones."""
+    """The numbers of one object: those of its connections that are over, and those of the running ones."""
 
     def __init__(self) -> None:
         self._past = Statistics()
+        self._running: set[Tally] = set()
         self._lock = threading.Lock()
 
-    def add(self, numbers: Statistics) -> None:
-        """A connection is over."""
+    def open(self, tally: Tally) -> None:
+        """A connection begins."""
         with self._lock:
-            self._past.add(numbers)
+            self._running.add(tally)
 
-    def sum(self, running: Iterable[Tally], turned_away: int) -> Statistics:
+    def close(self, tally: Tally, ending: ErrorCode | None = None) -> None:
+        """It is over, if it was not already: why, where it ever stood."""
+        with self._lock:
+            if tally in self._running:
+                self._running.discard(tally)
+                self._past.add(tally.snapshot(ending))
+
+    def sum(self, turned_away: int) -> Statistics:
         """All of it now; `turned_away` counts what never became a connection."""
         numbers = Statistics(turned_away=turned_away)
         with self._lock:
             numbers.add(self._past)
-        for tally in running:
-            if not tally.is_closed:
+            for tally in self._running:
                 numbers.add(tally.snapshot())
         return numbers
 
@@ -173,5 +198,5 @@ def _kinds(counts: dict[int, int]) -> Counter[Kind]:
     for key, count in counts.copy().items():
         number, status = (key >> 16, Status(key & 0xFFFF)) if key > 0xFFFF else (key, None)
         row = BY_FIELD.get(number)
-        named[row.name if row else f"{number:04X}H", status] += count
+        named[row.name if row else "other", status] += count
     return named

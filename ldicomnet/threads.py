@@ -93,14 +93,20 @@ class _Kept(threading.Thread):
         return True
 
 
-_last_start = -_LINGER
+_last_use = -_LINGER
 _idle: list[_Kept] = []
 """Threads that wait. Who takes one out of it, and nobody else, sets its task and wakes it."""
 
 
 def is_warm() -> bool:
     """Whether a task would most likely find a thread that waits for one, or soon will."""
-    return bool(_idle) or monotonic() - _last_start < _LINGER
+    return bool(_idle) or monotonic() - _last_use < _LINGER
+
+
+def note_use() -> None:
+    """A task does what tasks are for; one like it may come soon."""
+    global _last_use
+    _last_use = monotonic()
 
 
 def start(task: Task) -> None:
@@ -111,8 +117,6 @@ def start(task: Task) -> None:
     Raises:
         RuntimeError: the process may have no more threads.
     """
-    global _last_start
-    _last_start = monotonic()
     try:
         thread = _idle.pop()
     except IndexError:

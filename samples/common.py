@@ -137,13 +137,15 @@ def wait(event: threading.Event) -> None:
 def end_signals() -> threading.Event:
     """An event that Ctrl-C and SIGTERM set; the second such signal ends the program at once. For the main thread."""
     ended = threading.Event()
+    numbers = signal.SIGINT, signal.SIGTERM
 
-    def end(number: int, _frame: object) -> None:
+    def end(_number: int, _frame: object) -> None:
         ended.set()
-        signal.signal(number, signal.SIG_DFL)
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
 
-    for name in ("SIGINT", "SIGTERM"):
-        signal.signal(getattr(signal, name), end)
+    for number in numbers:
+        signal.signal(number, end)
     return ended
 
 

@@ -8,6 +8,7 @@ Windows.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -16,8 +17,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
-from multiprocessing.process import BaseProcess
 
 import common
 
@@ -27,6 +28,8 @@ Make = Callable[[argparse.Namespace], LDicomNet]
 """Makes the server from the options; a class or function of a module, so that a worker can import it."""
 
 _BACKLOG = 1024
+_LATE = 5.0
+"""Seconds beyond its time to drain after which a worker is ended."""
 _TOO_SOON = 1.0
 """Seconds: a worker that lives for less is not replaced, since the next would fail as well."""
 
@@ -41,8 +44,10 @@ def serve(make: Make, options: argparse.Namespace, count: int) -> int:
     ended = common.end_signals()
     context = multiprocessing.get_context("spawn")
 
+    told, tell = context.Pipe(duplex=False)  # nothing is sent: its end is the message
+
     def start() -> SpawnProcess:
-        worker = context.Process(target=_work, args=(make, options, sock), daemon=True)
+        worker = context.Process(target=_work, args=(make, options, sock, told), daemon=True)
         worker.start()
         return worker
 
@@ -61,10 +66,11 @@ def serve(make: Make, options: argparse.Namespace, count: int) -> int:
             else:
                 workers[start()] = time.monotonic()
     sock.close()  # nobody new may come while the workers let theirs finish
+    tell.close()
+    until = time.monotonic() + options.drain + _LATE
     for worker in workers:
+        worker.join(max(0.0, until - time.monotonic()))
         worker.terminate()
-    for worker in workers:
-        worker.join(options.drain + 5)
     return status
 
 
@@ -80,13 +86,11 @@ def _listen(options: argparse.Namespace) -> socket.socket:
     return socket.create_server((host, options.port), family=family, backlog=_BACKLOG)
 
 
-def _work(make: Make, options: argparse.Namespace, sock: socket.socket) -> None:
-    """One worker: serves until a signal, or until the first process is gone."""
+def _work(make: Make, options: argparse.Namespace, sock: socket.socket, told: Connection) -> None:
+    """One worker: serves until a signal, or until the first process says so or is gone."""
     common.log_as(options)
     ended = common.end_signals()
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_follow, args=(parent, ended), daemon=True).start()
+    threading.Thread(target=_follow, args=(told, ended), daemon=True).start()
     net = make(options)
     try:
         net.listen_on(sock)
@@ -97,9 +101,10 @@ def _work(make: Make, options: argparse.Namespace, sock: socket.socket) -> None:
     net.drain(options.drain)
 
 
-def _follow(parent: BaseProcess, ended: threading.Event) -> None:
-    """End when the first process has ended, however that was."""
-    parent.join()
+def _follow(told: Connection, ended: threading.Event) -> None:
+    """End when the first process closes its end of the pipe, as it does when it ends, however that is."""
+    with contextlib.suppress(EOFError, OSError):
+        told.recv_bytes()
     ended.set()
 
 

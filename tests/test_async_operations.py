@@ -1120,6 +1120,8 @@ class Background(Windows):
                 lambda: net.send_release_request(),
                 lambda: net.send_abort(0, 0),
             )
+            net.close()
+            net.close_forced()
             for send in sends:
                 with self.assertRaises(LDicomUsageError) as caught:
                     send()
@@ -1140,9 +1142,31 @@ class Background(Windows):
         gate.set()
         self.assertEqual(end.wait_for("code", 3), (ErrorCode.NET_NOT_CONNECTED,))
         self.assertEqual(end.wait_for("is"), (True, False, old))
+        self.assertTrue(end.is_associated(), "its close() was for the association that is over")
         end.send_c_echo_request(ECHO_CONTEXT, 4)
         end.wait_for("on_receive_c_echo_response")
         self.assertTrue(end.is_associated())
+
+    def test_no_hook_begins_after_the_end(self) -> None:
+        """One that waited for its turn when the connection ended is not called any more."""
+        gate = threading.Event()
+        self.addCleanup(gate.set)
+
+        def work(net: Slow, *_: Any) -> None:
+            net.note("begun")
+            gate.wait(SECONDS)
+
+        client, end = self.slow(None, work)
+        self.find(client, 1, 2)
+        end.wait_for("begun")
+        assert end._conversation is not None
+        workers = end._conversation._workers
+        self.wait_until(lambda: workers._unfinished == 2)
+        client.close_forced()
+        end.wait_for("on_close")
+        gate.set()
+        self.wait_until(lambda: not workers._threads)
+        self.assertEqual(end.count("begun"), 1)
 
     def test_a_hook_that_raises_because_of_the_end_is_no_bug(self) -> None:
         """It is noted, and no error with a trace."""

@@ -464,13 +464,26 @@ class Workers(unittest.TestCase):
                 self.assertEqual(service.process.wait(IN_TIME), 0, service.errors.read_text())
                 self.assert_gone(service)
 
+    def test_a_signal_to_all_of_them(self) -> None:
+        """As service managers send it: it is still the first one for each."""
+        service = self.service("--workers", "2", "--drain=20")
+        _host, port = service.listening()
+        peer = self.associate(port)
+        os.killpg(service.process.pid, signal.SIGTERM)
+        wait_until(lambda: is_refused(port), "the end of listening")
+        self.store(peer)
+        self.release(peer)
+        self.assertEqual(service.process.wait(IN_TIME), 0, service.errors.read_text())
+        self.assert_gone(service)
+
     def test_a_second_signal(self) -> None:
         service = self.service("--drain=60")
         _host, port = service.listening()
         self.associate(port)
         service.process.send_signal(signal.SIGTERM)
         wait_until(lambda: is_refused(port), "the end of listening")
-        self.assertEqual(service.end(), -signal.SIGTERM)
+        service.process.send_signal(signal.SIGINT)
+        self.assertEqual(service.process.wait(IN_TIME), -signal.SIGINT)
 
     def test_a_worker_is_killed(self) -> None:
         service = self.service("--workers", "2")

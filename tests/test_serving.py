@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import selectors
 import socket
 import threading
 import unittest
@@ -12,7 +13,17 @@ from time import monotonic
 from typing import Any
 from unittest import mock
 
-from ldicomnet import ErrorCode, LDicomDS, LDicomError, LDicomNet, Limits, Status, Timeouts, background
+from ldicomnet import (
+    ErrorCode,
+    LDicomAssociate,
+    LDicomDS,
+    LDicomError,
+    LDicomNet,
+    Limits,
+    Status,
+    Timeouts,
+    background,
+)
 from ldicomnet.message import BY_NAME, build
 from ldicomnet.pdu import DataTransfer, DataValue
 from ldicomnet.threads import let_idle_end
@@ -37,7 +48,7 @@ class Serving(Ends):
         server.listen("127.0.0.1")
         return server
 
-    def connect(self, server: Recorder) -> socket.socket:
+    def connect(self, server: LDicomNet) -> socket.socket:
         """A plain connection to it."""
         sock = socket.create_connection(server.get_host_info(), SECONDS)
         self.addCleanup(sock.close)
@@ -56,7 +67,7 @@ class Serving(Ends):
         head = sock.recv(6, socket.MSG_WAITALL)
         return head + sock.recv(int.from_bytes(head[2:], "big"), socket.MSG_WAITALL) if head else b""
 
-    def assert_served(self, server: Recorder) -> None:
+    def assert_served(self, server: LDicomNet) -> None:
         """A well-behaved client is served."""
         client = self.requestor()
         client.connect("", 0, *server.get_host_info())
@@ -100,6 +111,19 @@ class Associations(Serving):
             self.connect(server)
         self.assert_served(server)
 
+    def test_one_after_the_other(self) -> None:
+        """A released association, a rejected and an aborted one count no longer, though their peers have not closed."""
+        server = self.serve(associations_of_title=1)
+        for end in (RELEASE, b"\7\0\0\0\0\4\0\0\0\0"):
+            for _ in range(20):
+                sock = self.associate(server)
+                self.assertEqual(self.answer(sock)[0], 2)
+                sock.sendall(end)
+                self.assertIn(self.answer(sock)[:1], (b"\6", b""))
+        server.answers["on_receive_associate_request"] = lambda net, _: net.send_associate_reject(1, 1, 7)
+        for _ in range(5):
+            self.assertEqual(self.answer(self.associate(server)), b"\3\0\0\0\0\4\0\1\1\7")
+
     def test_the_hook_is_not_asked(self) -> None:
         server = self.serve(associations=0)
         sock = self.associate(server)
@@ -133,7 +157,7 @@ class Connections(Serving):
         server.wait_for("on_close")
         self.assert_served(server)
 
-    def wait_for_clients(self, server: Recorder, count: int) -> None:
+    def wait_for_clients(self, server: LDicomNet, count: int) -> None:
         """Until so many were accepted."""
         until = monotonic() + SECONDS
         while server.get_client_count() != count:
@@ -141,8 +165,29 @@ class Connections(Serving):
             threading.Event().wait(0.002)
 
 
+class Plain(LDicomNet):
+    """A listening object with the hooks that most have."""
+
+    def on_receive_associate_request(self, associate: LDicomAssociate) -> None:
+        accept_all(self, associate)
+
+
 class WithoutThreads(Connections):
     """A connection that says nothing has no thread, whether it ends or stays."""
+
+    def plain(self) -> Plain:
+        """A listening object whose `on_close` is the default."""
+        server = Plain()
+        self.addCleanup(server.server_close)
+        server.listen("127.0.0.1")
+        return server
+
+    def wait_until(self, condition: Callable[[], object]) -> None:
+        """What nobody tells of."""
+        until, pause = monotonic() + SECONDS, threading.Event()
+        while not condition():
+            self.assertLess(monotonic(), until)
+            pause.wait(0.002)
 
     def setUp(self) -> None:
         let_idle_end(SECONDS)
@@ -157,23 +202,87 @@ class WithoutThreads(Connections):
         self.enterContext(mock.patch("threading.Thread.start", start))
 
     def test_a_health_probe(self) -> None:
-        server = self.serve()
+        server = self.plain()
         for number in range(1, 11):
             self.connect(server).close()
-            self.assertEqual(server.wait_for("on_close", number)[0], ErrorCode.SUCCESS)
-        self.assertEqual(self.started, ["ldicomnet-accept"])
+            self.wait_until(lambda number=number: server.statistics.endings == {ErrorCode.SUCCESS: number})
+        self.assertEqual((server.statistics.probes, self.started), (10, ["ldicomnet-accept"]))
         self.assertEqual(server.get_client_count(), 0)
         self.assert_served(server)
 
-    def test_one_that_is_reset(self) -> None:
+    def test_a_hook_at_the_end_has_a_thread(self) -> None:
+        """A slow `on_close` holds up its own connection and no other."""
+        gate = threading.Event()
         server = self.serve()
+        self.addCleanup(gate.set)
+        server.answers["on_close"] = lambda net, *_: net is not server and gate.wait(SECONDS)
+        accepted: list[LDicomNet] = []
+        made = server.create_client
+
+        def create() -> Recorder:
+            client = made()
+            accepted.append(client)
+            return client
+
+        server.create_client = create  # type: ignore[method-assign]
+        self.connect(server).close()
+        self.wait_until(lambda: len(accepted) == 1)
+        client = accepted[0]
+        assert isinstance(client, Recorder)
+        client.wait_for("on_close")
+        self.assert_served(server)
+
+    def test_without_artim(self) -> None:
+        """No deadline, or one so far away that the system cannot wait for it."""
+        for artim in (None, 3e6, 1e300):
+            with self.subTest(artim=artim):
+                server = self.serve(Timeouts(artim=artim))
+                self.connect(server)
+                self.wait_for_clients(server, 1)
+                self.assert_served(server)
+
+    def test_where_only_select_is_to_be_had(self) -> None:
+        """It watches few, and the rest have their threads."""
+        self.enterContext(mock.patch("selectors.DefaultSelector", selectors.SelectSelector))
+        self.enterContext(mock.patch("ldicomnet.listener._MOST_SELECTED", 3))
+        server = self.serve()
+        sockets = [self.connect(server) for _ in range(8)]
+        self.wait_for_clients(server, 8)
+        self.assertEqual(len(self.started), 1 + 5)
+        for sock in sockets:
+            sock.sendall(request().to_request().encode())
+            self.assertEqual(self.answer(sock)[0], 2)
+
+    def test_closing_starts_no_threads(self) -> None:
+        for close in ("server_close", "drain"):
+            with self.subTest(close):
+                self.started.clear()
+                server = self.plain()
+                sockets = [self.connect(server) for _ in range(50)]
+                self.wait_until(lambda server=server: server.get_client_count() == 50)
+                getattr(server, close)()
+                self.assertEqual([self.answer(sock) for sock in sockets], [b""] * 50)
+                self.assertEqual(self.started, ["ldicomnet-accept"])
+
+    def test_what_is_watched_leaves_nothing_when_it_ends(self) -> None:
+        server = self.plain()
+        for number in range(1, 401):
+            self.connect(server).close()
+            self.wait_until(lambda number=number: server.statistics.endings.total() == number)
+        assert server._listener is not None
+        self.assertEqual(server._listener._parked, {})
+        self.assertLess(len(server._listener._order), 150)
+
+    def test_one_that_is_reset(self) -> None:
+        server = self.plain()
         sock = self.connect(server)
-        self.wait_for_clients(server, 1)
+        self.wait_until(lambda: server.get_client_count() == 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         with self.assertNoLogs("ldicomnet", "INFO"):
             sock.close()
-            server.wait_for("on_close")
-        self.assertEqual(self.started, ["ldicomnet-accept"])
+            self.wait_until(lambda: server.statistics.endings)
+        self.assertEqual(server.statistics.endings, {ErrorCode.NET_CONNECTION_RESET: 1})
+        self.assertEqual((server.statistics.probes, self.started), (1, ["ldicomnet-accept"]))
 
     def test_many_silent_ones(self) -> None:
         server = self.serve(Timeouts(artim=0.5))
@@ -348,6 +457,61 @@ class Idle(Serving):
         client.wait_for("on_close")
         self.assertLess(monotonic() - begun, 1.2 + 0.4 + 1)
 
+    def test_half_a_message_keeps_it(self) -> None:
+        """That has a deadline of its own."""
+        server = self.serve(Timeouts(idle=0.2, pdu=SECONDS))
+        sock = self.associate(server)
+        self.assertEqual(self.answer(sock)[0], 2)
+        echo = build(BY_NAME["c_echo_request"], 1, (1, VERIFICATION), False).command_set
+        pdu = DataTransfer([DataValue(1, True, True, echo)]).encode()
+        sock.sendall(pdu[:20])
+        threading.Event().wait(0.6)
+        sock.sendall(pdu[20:])
+        self.assertEqual(self.answer(sock)[0], 4)
+
+    def test_waiting_for_a_hook_costs_nothing(self) -> None:
+        """The reader wakes when the idle time might have passed, not a thousand times a second."""
+        gate, reads = threading.Event(), 0
+        self.addCleanup(gate.set)
+
+        class Working(Recorder):
+            """Answers late."""
+
+            @background
+            def on_receive_c_echo_request(self, *arguments: Any) -> None:  # type: ignore[override]
+                """In its own time."""
+                self.note("begun")
+                gate.wait(SECONDS)
+                self.send_c_echo_response(*arguments, Status.SUCCESS)
+
+        server = Working()
+        self.addCleanup(server.server_close)
+        server.answers["on_receive_associate_request"] = accept_all
+        server.timeouts = Timeouts(idle=0.1)
+        server.listen("127.0.0.1")
+        client = self.requestor()
+        client.connect("", 0, *server.get_host_info())
+        client.wait_for("on_connect")
+        client.send_associate_request(request())
+        client.wait_for("on_receive_associate_accept")
+        client.send_c_echo_request(1, 1)
+        accepted = server.get_client(0)
+        assert isinstance(accepted, Working) and accepted._conversation is not None
+        accepted.wait_for("begun")
+        transport = accepted._conversation.engine.transport
+        real = transport.read_into
+
+        def read_into(*arguments: Any) -> int:
+            nonlocal reads
+            reads += 1
+            return real(*arguments)
+
+        transport.read_into = read_into  # type: ignore[method-assign]
+        threading.Event().wait(0.6)
+        self.assertLess(reads, 30)
+        gate.set()
+        client.wait_for("on_receive_c_echo_response")
+
     def test_a_hook_at_work_keeps_it(self) -> None:
         """And an operation of ours that has not been answered."""
         gate = threading.Event()
@@ -484,6 +648,42 @@ class Draining(Serving):
         client.send_c_echo_request(1, 1)
         self.assertEqual(client.wait_for("on_receive_c_echo_response")[3], Status.SUCCESS)
         self.assertLess(took[0], 1)
+
+    def test_all_together_and_not_one_after_the_other(self) -> None:
+        """Hooks that never return are not waited for, each in its turn."""
+        gate = threading.Event()
+        server = self.serve(Timeouts(shutdown=0.3))
+        self.addCleanup(gate.set)
+        server.answers["on_receive_c_echo_request"] = lambda *_: gate.wait(SECONDS)
+        clients = []
+        for _ in range(6):
+            client = self.requestor()
+            client.connect("", 0, *server.get_host_info())
+            client.wait_for("on_connect")
+            client.send_associate_request(request())
+            client.wait_for("on_receive_associate_accept")
+            client.send_c_echo_request(1, 1)
+            clients.append(client)
+        begun = monotonic()
+        server.drain(0.2)
+        self.assertLess(monotonic() - begun, 0.2 + 0.3 + 0.5)
+        for client in clients:
+            client.wait_for("on_receive_abort")
+        self.assertLess(monotonic() - begun, 0.2 + 0.3 + 0.8)
+
+    def test_times_that_the_system_cannot_count(self) -> None:
+        for seconds in (float("inf"), 1e12, -5.0):
+            with self.subTest(seconds=seconds):
+                server = self.serve()
+                sock = self.associate(server)
+                self.assertEqual(self.answer(sock)[0], 2)
+                thread, _took = self.drained(server, seconds)
+                if seconds > 0:
+                    sock.sendall(RELEASE)
+                    self.assertEqual(self.answer(sock)[0], 6)
+                sock.close()
+                thread.join(SECONDS)
+                self.assertFalse(thread.is_alive())
 
     def test_again_after_it(self) -> None:
         server = self.serve()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import socket
+import threading
 import unittest
 from collections import Counter
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from ldicomnet.errors import LDicomTimeoutError
 from ldicomnet.message import BY_NAME, build
 from ldicomnet.statistics import Ledger, Tally, kind_of
 
-from .support import CT, EXPLICIT, VERIFICATION, Ends, Recorder, accept_all, request
+from .support import CT, EXPLICIT, SECONDS, VERIFICATION, Ends, Recorder, accept_all, request
 
 OBJECT = LDicomDS.from_bytes(b"\x10\0\x10\0PN\4\0A^B ", EXPLICIT, CT, "1.2.3")
 
@@ -56,7 +57,8 @@ class Counts(unittest.TestCase):
         for name, values, has_data_set in rows:
             kind = kind_of(build(BY_NAME[name], 1, values, has_data_set))
             tally.received[kind] = tally.received.get(kind, 0) + 1
-        tally.sent[0x4567] = 3
+        for _ in range(3):
+            tally.begin(tally.sent, 0x4567)
         tally.rejected(1, 2, 3)
         tally.aborted("ours", 0, 0)
         tally.late("dimse")
@@ -69,21 +71,62 @@ class Counts(unittest.TestCase):
                 ("c_find_response", Status.SUCCESS): 2,
             },
         )
-        self.assertEqual(numbers.sent, {("4567H", None): 3})
+        self.assertEqual(numbers.sent, {("other", None): 3})
         self.assertEqual(tally.messages, (4, 3))
         self.assertEqual((numbers.rejects, numbers.aborts), ({(1, 2, 3): 1}, {("ours", 0, 0): 1}))
         self.assertEqual((numbers.timeouts, numbers.endings), ({"dimse": 1}, {ErrorCode.NET_TIME_OUT: 1}))
 
     def test_they_add_up(self) -> None:
-        ledger, running = Ledger(), Tally()
-        running.connections, running.bytes_sent = 1, 7
-        ledger.add(Statistics(connections=2, bytes_sent=5, timeouts=Counter({"artim": 2})))
-        self.assertEqual(
-            ledger.sum([running], 3),
-            Statistics(connections=3, turned_away=3, bytes_sent=12, timeouts=Counter({"artim": 2})),
-        )
-        running.is_closed = True
-        self.assertEqual(ledger.sum([running], 0).connections, 2, "it was added when it was closed")
+        ledger, tallies = Ledger(), [Tally() for _ in range(3)]
+        for sent, tally in enumerate(tallies):
+            tally.connections, tally.bytes_sent = 1, sent
+            tally.late("artim")
+            ledger.open(tally)
+        expected = Statistics(connections=3, turned_away=3, bytes_sent=3, timeouts=Counter({"artim": 3}))
+        self.assertEqual(ledger.sum(3), expected)
+        for tally in (*tallies, *tallies):
+            ledger.close(tally)
+            self.assertEqual(ledger.sum(3), expected, "it counts once, running or over")
+        self.assertEqual(ledger._running, set())
+
+    def test_they_never_go_back(self) -> None:
+        ledger, over = Ledger(), threading.Event()
+        seen: list[int] = []
+
+        def look() -> None:
+            while not over.is_set():
+                seen.append(ledger.sum(0).connections)
+
+        looking = threading.Thread(target=look)
+        looking.start()
+        for _ in range(2000):
+            tally = Tally()
+            tally.connections = 1
+            ledger.open(tally)
+            ledger.close(tally, ErrorCode.SUCCESS)
+        over.set()
+        looking.join(SECONDS)
+        self.assertEqual(seen, sorted(seen))
+
+    def test_a_peer_cannot_make_them_grow(self) -> None:
+        tally, numbers = Tally(), Statistics()
+        for status in range(0x10000):
+            kind = 0x8001 << 16 | status
+            if kind in tally.received:
+                tally.received[kind] += 1
+            else:
+                tally.begin(tally.received, kind)
+        for field in range(0x4000, 0x8000):
+            tally.begin(tally.sent, field)
+        self.assertEqual((sum(tally.received.values()), tally.sent), (0x10000, {0: 0x4000}))
+        self.assertLess(len(tally.received), 3000)
+        for part in range(100):
+            other = Statistics()
+            other.received.update({("c_store_response", Status(part << 8 | low)): 1 for low in range(256)})
+            other.aborts.update({("theirs", part, low): 1 for low in range(256)})
+            numbers.add(other)
+        self.assertEqual((numbers.received.total(), numbers.aborts.total()), (25600, 25600))
+        self.assertLess(len(numbers.received) + len(numbers.aborts), 6000)
 
     def test_for_json(self) -> None:
         numbers = Statistics(

@@ -99,6 +99,7 @@ class TcpTransport:
         self._options = options or SocketOptions()
         self._send_timeout = send_timeout
         self._closed = False
+        self._broken: OSError | None = None  # what a look ahead has found
         self._is_shut = False
         self._timeout: float | None = None
         self._host: Address | None = None
@@ -171,6 +172,8 @@ class TcpTransport:
         sock = self._sock
         assert sock is not None
         try:
+            if self._broken is not None:
+                raise self._broken
             if unfinished and _QUICK_ACK is not None:
                 sock.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
             if _IS_WINDOWS and not select.select([sock], [], [], self._timeout)[0]:
@@ -204,7 +207,9 @@ class TcpTransport:
                 if left:
                     self._write_rest(sock, _tail(some, left), flags, began)
         except (BlockingIOError, TimeoutError):
-            raise LDicomTimeoutError(f"{_name(self._peer)} has read nothing for {self._send_timeout} seconds") from None
+            raise LDicomTimeoutError(
+                f"{_name(self._peer)} has read nothing, or next to nothing, for {self._send_timeout} seconds"
+            ) from None
         except OSError as error:
             raise translate(error, f"send to {_name(self._peer)}") from error
 
@@ -216,11 +221,14 @@ class TcpTransport:
     def is_at_end(self) -> bool:
         """Of a connection that has become readable: whether the peer has ended it, and said nothing more."""
         assert self._sock is not None
+        if not hasattr(socket, "MSG_DONTWAIT") and not select.select([self._sock], [], [], 0)[0]:
+            return False
         try:
             return not self._sock.recv(1, _PEEK)
         except BlockingIOError:
             return False
-        except OSError:
+        except OSError as error:
+            self._broken = error
             return True
 
     def _write_rest(self, sock: socket.socket, buffers: list[Buffer], flags: int, began: float) -> None:
