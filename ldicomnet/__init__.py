@@ -5,6 +5,7 @@
 
 from .associate import LDicomAssociate
 from .dataset import LDicomDS
+from .decoding import DecodeLimits
 from .errors import (
     LDicomDataError,
     LDicomError,
@@ -67,6 +68,7 @@ __all__ = [
     "CipherSuite",
     "Command",
     "DebugMode",
+    "DecodeLimits",
     "EncryptionAlgorithm",
     "ErrorCode",
     "IntegrityAlgorithm",

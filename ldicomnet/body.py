@@ -166,6 +166,24 @@ class FileBody:
             give_buffer(buffer)
 
 
+def whole(body: Body) -> bytes:
+    """All bytes of a body, which are not copied where they are in memory as they are.
+
+    Raises:
+        LDicomDataError: they cannot be read.
+    """
+    if isinstance(body, MemoryBody) and isinstance(body.data, bytes):
+        return body.data
+    try:
+        with body.open() as file:
+            data = file.read()
+    except OSError as error:
+        raise file_error(error, "cannot read a data set", ErrorCode.READ) from error
+    if len(data) != body.size:
+        raise LDicomDataError(ErrorCode.READ, "a file became shorter while its data set was read")
+    return data
+
+
 READ_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOINHERIT", 0)
 _spare: deque[bytearray] = deque(maxlen=_SPARE_BUFFERS)
 
