@@ -174,13 +174,14 @@ def whole(body: Body) -> bytes:
     """
     if isinstance(body, MemoryBody) and isinstance(body.data, bytes):
         return body.data
+    name = getattr(body, "path", "a data set")
     try:
         with body.open() as file:
             data = file.read()
     except OSError as error:
-        raise file_error(error, "cannot read a data set", ErrorCode.READ) from error
+        raise file_error(error, f"cannot read {name}", ErrorCode.READ) from error
     if len(data) != body.size:
-        raise LDicomDataError(ErrorCode.READ, "a file became shorter while its data set was read")
+        raise LDicomDataError(ErrorCode.READ, f"{name} became shorter while it was read")
     return data
 
 

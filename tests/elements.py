@@ -72,6 +72,14 @@ def deflated(*pieces: bytes) -> bytes:
     return b"".join(map(packer.compress, pieces)) + packer.flush()
 
 
+def zeros(megabytes: int, head: bytes = b"") -> bytes:
+    """`head` and so many megabytes of zeros, deflated: in blocks that do not refer to each other, and are made once."""
+    packer = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
+    start = packer.compress(head) + packer.flush(zlib.Z_FULL_FLUSH)
+    block = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    return start + block * megabytes + packer.flush()
+
+
 # --- at random ---------------------------------------------------------------------------------------------------
 
 CREATOR = b"Philips MR Imaging DD 001 "
