@@ -67,7 +67,8 @@ class LDicomDS:
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """A DICOM file; reads its file meta information only, and whole data sets never.
 
-        A file without file meta information is read as far as pydicom can tell what it is.
+        A file without file meta information, or without a transfer syntax in it, is known by what its data set begins
+        with.
 
         Raises:
             LDicomDataError: the file cannot be read, or is not a DICOM file.

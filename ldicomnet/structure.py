@@ -154,7 +154,8 @@ class Walk:
             position = self._explicit_element(position, group << 16 | number, vr, length, level)
             if levels[-1] is not level:
                 return position
-        return self._end_of_data_set(position, level)
+        levels.pop()
+        return position
 
     def _implicit_elements(self, position: int, level: _Level) -> int:
         data, unpack, levels = self._data, self._implicit, self._levels
@@ -171,7 +172,8 @@ class Walk:
             position = self._element(position, group << 16 | number, _NO_VR, length, level)
             if levels[-1] is not level:
                 return position
-        return self._end_of_data_set(position, level)
+        levels.pop()
+        return position
 
     def _explicit_element(self, position: int, tag: int, vr: bytes, length: int, level: _Level) -> int:
         """One whose length stands elsewhere, or that may hold others."""
@@ -230,10 +232,6 @@ class Walk:
                 return False
             return bool(creators)
         return self._vr_of(tag) == "SQ" and (vr == _NO_VR or after - position <= _LONGEST_KNOWN)
-
-    def _end_of_data_set(self, position: int, level: _Level) -> int:
-        self._levels.pop()
-        return position if level.end <= position <= level.limit else level.limit
 
     # --- sequences ------------------------------------------------------------------------------------------------
 

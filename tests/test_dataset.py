@@ -346,7 +346,7 @@ class FromDatasets(unittest.TestCase):
             LDicomDS.load(path_of("CT_small.dcm")).get_info_cs()
 
     def test_command_sets_that_are_none(self) -> None:
-        """Bytes that someone says are one: a wrong field is no field, and what cannot be decoded is the data's fault."""
+        """A wrong field is no field; what cannot be decoded at all is the fault of the data."""
         write = Writer(IMPLICIT)
         rows = (
             (b"", LDicomUsageError),

@@ -304,7 +304,7 @@ class Depth(Quiet):
 
     def test_errors_of_pydicom_do_not_grow(self) -> None:
         """One element that cannot be decoded, or not be encoded, within sequences: 14 GB of text at a depth of 16."""
-        for depth in (SHALLOW, SHALLOW + 1, 16, 32):
+        for depth in (SHALLOW, SHALLOW + 1, 12, 16, 32):
             for defined in (True, False):
                 data = nested(EXPLICIT, depth, defined, _bad(EXPLICIT))
                 with self.subTest(depth=depth, defined=defined):
@@ -313,13 +313,21 @@ class Depth(Quiet):
                     else:
                         texts = _texts_of(LDicomDS.from_bytes(data, EXPLICIT).dataset)
                         self.assertLess(max(map(len, texts)), 4 * MEGABYTE)
-                    wrong = LDicomDS.from_bytes(nested(EXPLICIT, depth, defined), EXPLICIT).dataset
-                    inner = list(wrong.iterall())[-1].value[0]
-                    inner.Rows = 70_000
-                    with self.assertRaises(LDicomDataError) as caught:
-                        LDicomDS.from_dataset(wrong, IMPLICIT)
-                    self.assertIn("cannot be encoded", str(caught.exception))
-                    self.assertLess(len(str(caught.exception)), LONGEST_TEXT)
+                    self._check_encoding(nested(EXPLICIT, depth, defined))
+
+    def _check_encoding(self, data: bytes) -> None:
+        wrong = LDicomDS.from_bytes(data, EXPLICIT).dataset
+        list(wrong.iterall())[-1].value[0].Rows = 70_000
+        tracemalloc.start()
+        try:
+            with self.assertRaises(LDicomDataError) as caught:
+                LDicomDS.from_dataset(wrong, IMPLICIT)
+            self.assertLess(tracemalloc.get_traced_memory()[1], 16 * MEGABYTE)
+        finally:
+            tracemalloc.stop()
+        self.assertEqual(caught.exception.code, ErrorCode.CONVERSION)
+        self.assertIn("cannot be encoded", str(caught.exception))
+        self.assertLess(len(str(caught.exception)), LONGEST_TEXT)
 
 
 def _code_of(data: bytes) -> ErrorCode | None:
@@ -344,6 +352,10 @@ class Number(Quiet):
             made = LDicomDS.from_bytes(data, EXPLICIT)
             made.decode_limits = DecodeLimits(elements=242)
             self.assertEqual(len(made.dataset), 240 if len(made.dataset) > 1 else 1)
+
+    def test_in_group_0000(self) -> None:
+        """A command set before the data set is of a bounded length; what follows is counted."""
+        self.assertEqual(self.refused(bytes(MEGABYTE), limits=DecodeLimits(elements=9999)).code, ErrorCode.MEMORY)
 
 
 class Limits(unittest.TestCase):
@@ -407,6 +419,11 @@ class Deflated(Quiet):
                 dataset = LDicomDS.from_bytes(data, DEFLATED).dataset
                 self.assertEqual((dataset.PatientName, len(dataset.PixelData)), ("A^B", 100_000))
                 self.assertEqual(dataset.file_meta.TransferSyntaxUID, DEFLATED)
+
+    def test_whatever_is_left_for_the_last_piece(self) -> None:
+        """All may have been read while some is still to come."""
+        for size in range((256 << 10) - 5, (256 << 10) + 600, 5):
+            self.assertEqual(len(inflate(MemoryBody(deflated(bytes(size))), DecodeLimits())), size)
 
     def test_what_is_not(self) -> None:
         rows = {
