@@ -5,6 +5,7 @@
 
 from .associate import LDicomAssociate
 from .dataset import LDicomDS
+from .decoding import DecodeLimits
 from .duplicates import Duplicates, FileTarget
 from .errors import (
     LDicomDataError,
@@ -70,6 +71,7 @@ __all__ = [
     "CipherSuite",
     "Command",
     "DebugMode",
+    "DecodeLimits",
     "Duplicates",
     "EncryptionAlgorithm",
     "ErrorCode",

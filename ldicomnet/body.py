@@ -169,6 +169,25 @@ class FileBody:
             give_buffer(buffer)
 
 
+def whole(body: Body) -> bytes:
+    """All bytes of a body, which are not copied where they are in memory as they are.
+
+    Raises:
+        LDicomDataError: they cannot be read.
+    """
+    if isinstance(body, MemoryBody) and isinstance(body.data, bytes):
+        return body.data
+    name = getattr(body, "path", "a data set")
+    try:
+        with body.open() as file:
+            data = file.read()
+    except OSError as error:
+        raise file_error(error, f"cannot read {name}", ErrorCode.READ) from error
+    if len(data) != body.size:
+        raise LDicomDataError(ErrorCode.READ, f"{name} became shorter while it was read")
+    return data
+
+
 READ_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOINHERIT", 0)
 _spare: deque[bytearray] = deque(maxlen=_SPARE_BUFFERS)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from io import BytesIO
 from struct import Struct
 from struct import error as StructError
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from . import checks
 from .errors import LDicomProtocolError, LDicomUsageError
 from .status import AbortReason, Priority, Status, named
+from .text import reason
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -250,10 +250,24 @@ def required(elements: dict[int, bytes], number: int) -> int:
 
 
 def to_dataset(command_set: bytes) -> Dataset:
-    """The command set as a `pydicom.Dataset`."""
-    from pydicom.filereader import read_dataset
+    """The command set as a `pydicom.Dataset`.
 
-    return read_dataset(BytesIO(command_set), is_implicit_VR=True, is_little_endian=True)
+    Its elements are made here: pydicom's reader takes a first length of 0x5153, "SQ", for an explicit VR.
+
+    Raises:
+        LDicomProtocolError: a length runs over the end, or an element is not of group 0000.
+    """
+    from pydicom import Dataset
+    from pydicom.charset import default_encoding
+    from pydicom.dataelem import RawDataElement
+    from pydicom.tag import BaseTag
+
+    elements = {BaseTag(number): value for number, value in decode_elements(command_set).items()}
+    dataset = Dataset(
+        {tag: RawDataElement(tag, None, len(value), value or None, 0, True, True) for tag, value in elements.items()}
+    )
+    dataset.set_original_encoding(True, True, default_encoding)
+    return dataset
 
 
 def from_dataset(dataset: Dataset, has_data_set: bool) -> bytes:
@@ -272,7 +286,7 @@ def from_dataset(dataset: Dataset, has_data_set: bool) -> bytes:
     try:
         write_dataset(stream, dataset)
     except Exception as error:  # pydicom raises what comes, OSError too
-        raise LDicomUsageError(f"command_set cannot be encoded: {error}") from error
+        raise LDicomUsageError(f"command_set cannot be encoded: {reason(error)}") from error
     elements = decode_elements(stream.getvalue())
     present = elements.get(DATA_SET_TYPE, b"") not in (b"", b"\1\1")
     if not has_data_set:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import threading
-from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from . import checks
-from .body import READ_FLAGS, Body, FileBody, MemoryBody, file_error
-from .command_set import COMMAND_FIELD, DATA_SET_TYPE, encode_elements, from_dataset, to_dataset
-from .errors import CANNOT_PROCESS, LDicomDataError, LDicomUsageError
+from .body import READ_FLAGS, Body, FileBody, MemoryBody, file_error, whole
+from .command_set import COMMAND_FIELD, DATA_SET_TYPE, encode_elements, from_dataset
+from .decoding import DecodeLimits, decode, uid_of
+from .errors import LDicomDataError, LDicomUsageError
 from .message import BY_FIELD, Row, file_name
 from .part10 import (
     DEFLATED,
@@ -24,9 +24,12 @@ from .part10 import (
     FileMeta,
     decode_header,
     encode_header,
+    guess_meta,
+    start_of_meta,
 )
 from .part_file import write_file
 from .status import Command, ErrorCode
+from .text import shown
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -45,7 +48,11 @@ class LDicomDS:
 
     Attributes:
         transfer_syntax: UID of the transfer syntax of the bytes.
+        decode_limits: what decoding it may take. Assign other `DecodeLimits` before `dataset` is used, or to the class
+            for all.
     """
+
+    decode_limits = DecodeLimits()
 
     def __init__(
         self, body: Body, transfer_syntax: str, sop_class_uid: str = "", sop_instance_uid: str = ""
@@ -60,7 +67,8 @@ class LDicomDS:
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """A DICOM file; reads its file meta information only, and whole data sets never.
 
-        A file without file meta information is read as far as pydicom can tell what it is.
+        A file without file meta information, or without a transfer syntax in it, is known by what its data set begins
+        with.
 
         Raises:
             LDicomDataError: the file cannot be read, or is not a DICOM file.
@@ -99,8 +107,8 @@ class LDicomDS:
         encoded = cls(
             encode(dataset, wanted, group_length),
             wanted,
-            str(dataset.get("SOPClassUID", "")),
-            str(dataset.get("SOPInstanceUID", "")),
+            uid_of(dataset, "SOPClassUID"),
+            uid_of(dataset, "SOPInstanceUID"),
         )
         return encoded
 
@@ -123,13 +131,21 @@ class LDicomDS:
 
     @property
     def sop_class_uid(self) -> str:
-        """SOP class UID: of the file meta information or the command set, else of the data set; "" for none."""
-        return self._uids[0] or str(self.dataset.get("SOPClassUID", ""))
+        """SOP class UID: of the file meta information or the command set, else of the data set; "" for none.
+
+        Raises:
+            LDicomDataError: the data set was asked for it, and it cannot be decoded.
+        """
+        return self._uids[0] or uid_of(self.dataset, "SOPClassUID")
 
     @property
     def sop_instance_uid(self) -> str:
-        """SOP instance UID: of the file meta information or the command set, else of the data set; "" for none."""
-        return self._uids[1] or str(self.dataset.get("SOPInstanceUID", ""))
+        """SOP instance UID: of the file meta information or the command set, else of the data set; "" for none.
+
+        Raises:
+            LDicomDataError: the data set was asked for it, and it cannot be decoded.
+        """
+        return self._uids[1] or uid_of(self.dataset, "SOPInstanceUID")
 
     @property
     def file_name(self) -> str:
@@ -155,38 +171,29 @@ class LDicomDS:
         return self._body.open()
 
     def read(self) -> bytes:
-        """The encoded data set."""
-        with self.open() as file:
-            return file.read()
+        """The encoded data set.
+
+        Raises:
+            LDicomDataError: its file cannot be read.
+        """
+        return whole(self._body)
 
     @property
     def dataset(self) -> Dataset:
         """The data set, decoded by pydicom on first use, in the caller's thread, and kept.
 
+        It is decoded as far as pydicom does: most elements when someone reads them. A value that is malformed, such as
+        a text in an unknown character set, a number of a wrong length or an unknown value representation, is pydicom's
+        warning or error there, of any kind of exception. A data set that was cut off between two elements looks whole.
+
         Raises:
-            LDicomDataError: it cannot be decoded.
+            LDicomDataError: it cannot be decoded, or only beyond `decode_limits`.
         """
         with self._decoding:
             if self._dataset is None:
-                self._dataset = self._decode()
+                header = encode_header(*self._uids, self.transfer_syntax)
+                self._dataset = decode(self._body, self.transfer_syntax, header, self.decode_limits)
             return self._dataset
-
-    def _decode(self) -> Dataset:
-        data = self.read()
-        if not self.transfer_syntax:
-            return to_dataset(data)
-        from pydicom import dcmread
-
-        from .encoding import inflate
-
-        header = encode_header(*self._uids, self.transfer_syntax)
-        try:
-            if self.transfer_syntax == DEFLATED:
-                inflate(data)  # only to see that it stays within bounds
-            return dcmread(BytesIO(header + data), force=True)
-        except (Exception, RecursionError) as error:
-            text = f"the data set cannot be decoded: {error}"
-            raise LDicomDataError(ErrorCode.FORMAT, text, CANNOT_PROCESS) from error
 
     # --- files ----------------------------------------------------------------------------------------------------
 
@@ -228,14 +235,20 @@ class LDicomDS:
 
         Raises:
             LDicomUsageError: this is not a command set.
+            LDicomDataError: it cannot be decoded.
         """
-        field = self.dataset.get("CommandField")
-        if field is None:
+        try:
+            field = self.dataset.get("CommandField")
+        except LDicomDataError:
+            raise
+        except Exception:  # pydicom raises what comes
+            field = None
+        if not isinstance(field, int):
             raise LDicomUsageError("this data set is not a command set: it has no command field (0000,0100)")
-        return Command(int(field) & ~Command.RESPONSE), not int(field) & Command.RESPONSE
+        return Command(field & ~Command.RESPONSE), not field & Command.RESPONSE
 
     def __repr__(self) -> str:
-        return f"<LDicomDS, {self.size} bytes, transfer syntax {self.transfer_syntax or 'of a command set'}>"
+        return f"<LDicomDS, {self.size} bytes, transfer syntax {shown(self.transfer_syntax) or 'of a command set'}>"
 
 
 # --- sending -----------------------------------------------------------------------------------------------------
@@ -266,8 +279,7 @@ def _padded(body: Body) -> Body:
     """A deflated data set of an even length: one null is appended to an odd one (PS3.5 Annex A.5)."""
     if not body.size & 1:
         return body
-    with body.open() as file:
-        return MemoryBody(file.read() + b"\0")
+    return MemoryBody(whole(body) + b"\0")
 
 
 def to_command_set(command_set: LDicomDS | Dataset, has_data_set: bool) -> bytes:
@@ -280,7 +292,7 @@ def to_command_set(command_set: LDicomDS | Dataset, has_data_set: bool) -> bytes
 
 def _not_convertible(own: str, wanted: str) -> LDicomUsageError:
     return LDicomUsageError(
-        f"dataset is in transfer syntax {own or 'unknown'}, the presentation context has {wanted}: "
+        f"dataset is in transfer syntax {shown(own) or 'unknown'}, the presentation context has {wanted}: "
         "not the same, and not to be had without loss (PS3.5 Section 10)",
         ErrorCode.TRANSFER_SYNTAX_NOT_SUPPORTED,
     )
@@ -314,30 +326,20 @@ def _read_meta(path: str) -> tuple[FileMeta, int]:
                 is_cut = error.code == ErrorCode.END and len(data) < _LARGEST_META
                 more = os.read(descriptor, len(data)) if is_cut else b""
                 if not more and error.code == ErrorCode.FORMAT:
-                    return _guess_meta(path), size
+                    return _guessed(path, data, FileMeta("", "", "", start_of_meta(data))), size
                 if not more:
                     raise LDicomDataError(error.code, f"{path}: {error}") from error
                 data += more
     finally:
         os.close(descriptor)
-    return meta if meta.transfer_syntax else _guess_meta(path), size
+    return meta if meta.transfer_syntax else _guessed(path, data, meta), size
 
 
-def _guess_meta(path: str) -> FileMeta:
-    """For a file without file meta information, or without transfer syntax in it: what pydicom makes of it."""
-    from pydicom import dcmread
-    from pydicom.filereader import read_preamble
-
-    from .encoding import own_syntax
-
-    try:
-        dataset = dcmread(path, force=True, specific_tags=["SOPClassUID", "SOPInstanceUID"], stop_before_pixels=True)
-        with open(path, "rb") as file:  # noqa: PTH123
-            has_preamble = read_preamble(file, force=True) is not None
-        syntax = own_syntax(dataset)
-        uids = str(dataset.get("SOPClassUID", "")), str(dataset.get("SOPInstanceUID", ""))
-    except (Exception, RecursionError) as error:
-        raise LDicomDataError(ErrorCode.FORMAT, f"{path} is not a DICOM file: {error}") from error
-    if syntax is None or not all(uids) or dataset.file_meta:
+def _guessed(path: str, data: bytes, meta: FileMeta) -> FileMeta:
+    """For a file without file meta information, or without transfer syntax in it: what its data set begins with."""
+    guess = guess_meta(data, meta.offset)
+    if 0 < start_of_meta(data) < meta.offset:
+        return FileMeta(meta.sop_class_uid, meta.sop_instance_uid, guess.transfer_syntax, meta.offset)
+    if not (guess.sop_class_uid and guess.sop_instance_uid):
         raise LDicomDataError(ErrorCode.FORMAT, f"{path} is not a DICOM file (PS3.10 Section 7.1)")
-    return FileMeta(*uids, syntax, 132 if has_preamble else 0)
+    return guess

@@ -1,4 +1,4 @@
-"""Data sets of pydicom's to bytes in a transfer syntax, in pieces, and back from deflated ones.
+"""Data sets of pydicom's to bytes in a transfer syntax, in pieces.
 
 pydicom is imported inside the functions that need it. Knows no file and no connection.
 """
@@ -17,6 +17,8 @@ from .body import Body, MemoryBody, PiecesBody
 from .errors import LDicomDataError
 from .part10 import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from .status import ErrorCode
+from .structure import SHALLOW
+from .text import reason
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -24,14 +26,22 @@ if TYPE_CHECKING:
 _SWAPPED = {"OW": 2, "OL": 4, "OF": 4, "OD": 8, "OV": 8}
 """Value representations whose values are bytes to pydicom and words on the wire, with the size of a word."""
 _WORDS = {2: "H", 4: "I", 8: "Q"}
-_LARGEST_INFLATED = 1 << 30
 
 
 def own_syntax(dataset: Dataset) -> str | None:
-    """The transfer syntax a data set says it has, or was read in; None for one made by hand."""
+    """The transfer syntax a data set says it has, or was read in; None for one made by hand.
+
+    Raises:
+        LDicomDataError: its file meta information cannot be read.
+    """
     meta = getattr(dataset, "file_meta", None)
-    if meta is not None and meta.get("TransferSyntaxUID"):
-        return str(meta.TransferSyntaxUID)
+    try:
+        named = meta.get("TransferSyntaxUID") if meta is not None else None
+    except Exception as error:  # pydicom raises what comes
+        text = f"the transfer syntax of the data set cannot be read: {reason(error)}"
+        raise LDicomDataError(ErrorCode.FORMAT, text) from None
+    if named:
+        return str(named)
     implicit, little = dataset.original_encoding
     if implicit is None or little is None:
         return None
@@ -46,21 +56,30 @@ def encode(dataset: Dataset, transfer_syntax: str, group_length: bool) -> Body:
     Raises:
         LDicomDataError: the data set cannot be encoded so; the text says why.
     """
-    implicit, little = transfer_syntax == IMPLICIT_LITTLE, transfer_syntax != EXPLICIT_BIG
     try:
-        kept = dataset[0x00040000:]
-        if dataset.original_encoding not in ((None, None), (implicit, little)):
-            kept = _decoded(kept, swap=dataset.original_encoding[1] != little)
-        _leave_large_values(kept)
-        pieces = _Pieces()
-        for part, header in _parts(kept, group_length, implicit, little):
-            pieces.write(header)
-            pieces.extend(part)
-    except (Exception, RecursionError) as error:
-        raise LDicomDataError(ErrorCode.CONVERSION, f"the data set cannot be encoded: {error}") from error
-    if transfer_syntax == DEFLATED:
-        return MemoryBody(_deflate(pieces.all()))
-    return MemoryBody(b"".join(pieces.all())) if len(pieces.all()) < 2 else PiecesBody(pieces.all())
+        pieces = _encoded(dataset, transfer_syntax, group_length)
+    except Exception as error:  # pydicom raises what comes
+        code = ErrorCode.MEMORY if isinstance(error, MemoryError) else ErrorCode.CONVERSION
+        text = f"the data set cannot be encoded: {reason(error)}"
+    else:
+        if transfer_syntax == DEFLATED:
+            return MemoryBody(_deflate(pieces))
+        return MemoryBody(b"".join(pieces)) if len(pieces) < 2 else PiecesBody(pieces)
+    raise LDicomDataError(code, text)  # here, so that it does not keep what pydicom had in hand
+
+
+def _encoded(dataset: Dataset, transfer_syntax: str, group_length: bool) -> list[bytes]:
+    implicit, little = transfer_syntax == IMPLICIT_LITTLE, transfer_syntax != EXPLICIT_BIG
+    kept = dataset[0x00040000:]
+    if dataset.original_encoding not in ((None, None), (implicit, little)):
+        kept = _decoded(kept, swap=dataset.original_encoding[1] != little)
+    _check_deep_items(kept, implicit, little)
+    _leave_large_values(kept)
+    pieces = _Pieces()
+    for part, header in _parts(kept, group_length, implicit, little):
+        pieces.write(header)
+        pieces.extend(part)
+    return pieces.all()
 
 
 def _parts(dataset: Dataset, group_length: bool, implicit: bool, little: bool) -> Iterator[tuple[_Pieces, bytes]]:
@@ -87,6 +106,27 @@ def _write(part: Dataset, whole: Dataset, implicit: bool, little: bool) -> _Piec
     stream.is_implicit_VR, stream.is_little_endian = implicit, little
     write_dataset(stream, part, whole.get("SpecificCharacterSet", default_encoding))
     return pieces
+
+
+def _check_deep_items(dataset: Dataset, implicit: bool, little: bool) -> None:
+    """Let pydicom raise, for an element that it cannot write, here and not within many sequences: see `SHALLOW`."""
+    from pydicom.charset import default_encoding
+    from pydicom.filebase import DicomBytesIO
+    from pydicom.filewriter import write_data_element
+
+    waiting: list[tuple[int, Any, Any]] = [(0, dataset, default_encoding)]
+    while waiting:
+        depth, items, outer_set = waiting.pop()
+        character_set = items.get("SpecificCharacterSet", outer_set)
+        for element in items.values():
+            if element.is_raw:  # its bytes are written as they are
+                continue
+            if element.VR == "SQ":
+                waiting += [(depth + 1, item, character_set) for item in element.value]
+            elif depth > SHALLOW:
+                stream = DicomBytesIO()
+                stream.is_implicit_VR, stream.is_little_endian = implicit, little
+                write_data_element(stream, element, character_set)
 
 
 def _leave_large_values(dataset: Dataset) -> None:
@@ -201,15 +241,3 @@ def _deflate(pieces: list[bytes]) -> bytes:
     packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     packed = b"".join(packer.compress(piece) for piece in pieces) + packer.flush()
     return packed + b"\0" * (len(packed) & 1)
-
-
-def inflate(data: bytes) -> bytes:
-    """The data set of a deflated one.
-
-    Raises:
-        LDicomDataError: it would be too large.
-    """
-    plain = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, _LARGEST_INFLATED + 1)
-    if len(plain) > _LARGEST_INFLATED:
-        raise LDicomDataError(ErrorCode.MEMORY, f"the data set inflates to more than {_LARGEST_INFLATED} bytes")
-    return plain

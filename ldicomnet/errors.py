@@ -10,6 +10,9 @@ from .status import AbortReason, ErrorCode, Status
 CANNOT_PROCESS = Status(0xC000)
 """What cannot be stored as it is, however often it is sent: "cannot understand" of PS3.4 B.2.3, which has no name."""
 
+_WRONG_FOR_EVER = (ErrorCode.FORMAT, ErrorCode.END, ErrorCode.RANGE, ErrorCode.COMPRESSION, ErrorCode.CONVERSION)
+"""Codes of what is wrong with the data themselves."""
+
 
 class LDicomError(Exception):
     """Base of all errors of the library.
@@ -66,9 +69,10 @@ class LDicomDataError(LDicomError):
             it never will, 0111H where there is another of that name, 0117H where it has no name.
     """
 
-    def __init__(self, code: ErrorCode, text: str, status: Status = Status.REFUSED_OUT_OF_RESOURCES) -> None:
+    def __init__(self, code: ErrorCode, text: str, status: Status | None = None) -> None:
         super().__init__(code, text)
-        self.status = status
+        usual = CANNOT_PROCESS if code in _WRONG_FOR_EVER else Status.REFUSED_OUT_OF_RESOURCES
+        self.status = usual if status is None else status
 
 
 class LDicomSecurityError(LDicomError):

@@ -24,6 +24,7 @@ from ldicomnet.body import (
     file_error,
     give_buffer,
     take_buffer,
+    whole,
     write_gathered,
 )
 from ldicomnet.errors import LDicomDataError
@@ -97,6 +98,7 @@ class Bodies(Folder):
                         with body.open() as file:
                             self.assertEqual(file.read(), data)
                         self.assertEqual(b"".join(bytes(chunk) for chunk in body.chunks(16)), data)
+                        self.assertEqual(whole(body), data)
 
     def test_chunks_are_multiples_but_for_the_last(self) -> None:
         self.patch_chunk(1000)
@@ -175,10 +177,11 @@ class Files(Folder):
         body = FileBody(path, 6)
         for length in (0, 3, 6, 7, len(DATA)):
             os.truncate(path, length)
-            with self.subTest(length=length), self.assertRaises(LDicomDataError) as caught:
-                list(body.chunks(16))
-            self.assertEqual(caught.exception.code, ErrorCode.READ)
-            self.assertIn(str(path), str(caught.exception))
+            for read in (lambda: list(body.chunks(16)), lambda: whole(body)):
+                with self.subTest(length=length), self.assertRaises(LDicomDataError) as caught:
+                    read()
+                self.assertEqual(caught.exception.code, ErrorCode.READ)
+                self.assertIn(str(path), str(caught.exception))
             path.write_bytes(b"header" + DATA)
 
     def test_a_file_that_has_become_longer(self) -> None:
@@ -217,6 +220,19 @@ class Files(Folder):
                 list(body.chunks(16))
         self.assertEqual(caught.exception.code, ErrorCode.READ)
         self.assertIn(f"cannot read {body.path}: Input/output error", str(caught.exception))
+
+    def test_a_whole_file_that_cannot_be_read_on(self) -> None:
+        body = FileBody(self.file(DATA), 0)
+        with mock.patch.object(room._Section, "readinto", side_effect=OSError(errno.EIO, "Input/output error")):
+            with self.assertRaises(LDicomDataError) as caught:
+                whole(body)
+        self.assertEqual(caught.exception.code, ErrorCode.READ)
+        self.assertIn(f"cannot read {body.path}: Input/output error", str(caught.exception))
+
+    def test_what_is_in_memory_is_not_copied(self) -> None:
+        data = bytes(DATA)
+        self.assertIs(whole(MemoryBody(data)), data)
+        self.assertIsInstance(whole(MemoryBody(bytearray(data))), bytes)
 
     def test_without_preadv(self) -> None:
         """As Windows reads: the descriptor has one position, which nobody else moves."""

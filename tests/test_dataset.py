@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import tempfile
 import unittest
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
@@ -14,8 +16,10 @@ from pydicom.data import get_testdata_file
 
 from ldicomnet import Command, ErrorCode, LDicomDataError, LDicomDS, LDicomUsageError, Status
 from ldicomnet.body import MemoryBody
-from ldicomnet.dataset import to_body
+from ldicomnet.dataset import to_body, to_command_set
+from ldicomnet.part10 import encode_header
 
+from .elements import UNDEFINED, Writer
 from .support import BIG, DEFLATED, EXPLICIT, IMPLICIT
 
 UNCOMPRESSED = {
@@ -119,6 +123,55 @@ class RealFiles(unittest.TestCase):
             with self.assertRaises(LDicomDataError) as caught:
                 LDicomDS.load(Path(folder, "absent"))
             self.assertEqual(caught.exception.code, ErrorCode.OPEN)
+
+    def test_hostile_files(self) -> None:
+        """File meta information that lies, and what is behind it."""
+        meta, write = encode_header("1.2", "1.2.3", EXPLICIT), Writer(EXPLICIT)
+        no_syntax = bytes(128) + b"DICM" + write.element(0x00020002, b"UI", b"1.2\0")
+        uids = write.element(0x00080016, b"UI", b"1.2\0") + write.element(0x00080018, b"UI", b"1.3\0")
+        deep = write.nested(100_000)
+        cases: dict[str, tuple[bytes, ErrorCode | None, ErrorCode | None]] = {
+            "a length over the end": (meta[:132] + write.element(0x00020002, b"UI", b"", 0xFFFE), ErrorCode.END, None),
+            "4 GB": (meta[:132] + write.element(0x00020001, b"OB", b"", UNDEFINED), ErrorCode.END, None),
+            "4 GB and much behind": (
+                meta[:132] + write.element(0x00020001, b"OB", bytes(1 << 21), UNDEFINED), ErrorCode.END, None),
+            "a UID of 1 MB": (meta + write.element(0x00020003, b"UT", b"1" * 900_000) + uids, None, ErrorCode.FORMAT),
+            "a transfer syntax of control characters": (encode_header("1.2", "1.3", "\n\x1b") + uids, None, None),
+            "many elements": (meta + write.element(0x00020102, b"OB") * 50_000 + uids, None, None),
+            "too many": (meta + write.element(0x00020102, b"OB") * 100_000 + uids, ErrorCode.END, None),
+            "nested": (meta + deep, None, ErrorCode.FORMAT),
+            "nested, without meta information": (deep, ErrorCode.FORMAT, None),
+            "nested, before the instance": (deep.replace(b"\x11\x11", b"\6\0") + uids, ErrorCode.FORMAT, None),
+            "nested, behind the instance": (uids + deep, None, ErrorCode.FORMAT),
+            "nested, without transfer syntax": (no_syntax + uids + deep, None, ErrorCode.FORMAT),
+            "no transfer syntax, no preamble": (no_syntax[132:] + bytes(100), ErrorCode.FORMAT, None),
+            "a preamble and no meta information": (bytes(128) + b"DICM" + uids, None, None),
+            "deflated, cut off": (encode_header("1.2", "1.3", DEFLATED), None, ErrorCode.END),
+        }  # fmt: skip
+        with tempfile.TemporaryDirectory() as folder:
+            for name, (data, code, later) in cases.items():
+                path = Path(folder, "hostile")
+                path.write_bytes(data)
+                with self.subTest(name):
+                    self.assertEqual(self._code(LDicomDS.load, path), code)
+                    if code is None:
+                        self.assertEqual(self._code(getattr, LDicomDS.load(path), "dataset"), later)
+
+    def _code(self, call: Callable[..., object], *arguments: object) -> ErrorCode | None:
+        """The code of the error, which is of one kind."""
+        with warnings.catch_warnings(action="ignore"):
+            try:
+                call(*arguments)
+            except LDicomDataError as error:
+                self.assertTrue(str(error).isprintable() and len(str(error)) < 1000, str(error))
+                return error.code
+        return None
+
+    def test_a_file_that_does_not_name_its_transfer_syntax(self) -> None:
+        path = path_of("meta_missing_tsyntax.dcm")
+        loaded = LDicomDS.load(path)
+        self.assertEqual(loaded.transfer_syntax, IMPLICIT)
+        self.assertEqual(list(loaded.dataset), list(dcmread(path)))
 
     def test_garbage_is_one_error_on_demand(self) -> None:
         nested = bytes.fromhex("08001111 5351 0000 ffffffff" + "feff00e0 ffffffff") * 5000
@@ -291,3 +344,25 @@ class FromDatasets(unittest.TestCase):
             LDicomDS.init_cs(Command.C_CANCEL, False)
         with self.assertRaises(LDicomUsageError):
             LDicomDS.load(path_of("CT_small.dcm")).get_info_cs()
+
+    def test_command_sets_that_are_none(self) -> None:
+        """A wrong field is no field; what cannot be decoded at all is the fault of the data."""
+        write = Writer(IMPLICIT)
+        rows = (
+            (b"", LDicomUsageError),
+            (write.element(0x00000100, b"US", b"\1"), LDicomUsageError),
+            (write.element(0x00000100, b"US"), LDicomUsageError),
+            (write.element(0x00000100, b"US", b"\1\0\2\0"), LDicomUsageError),
+            (write.element(0x00000100, b"US", b"\1\0", UNDEFINED), LDicomDataError),
+            (write.element(0x00000100, b"US", b"\1\0") + write.nested(100_000), LDicomDataError),
+            (b"\0\0\0", LDicomDataError),
+        )
+        for data, kind in rows:
+            made = LDicomDS.from_bytes(data, "")
+            with self.subTest(data=data[:20]), self.assertRaises((LDicomUsageError, LDicomDataError)) as caught:
+                made.get_info_cs()
+            self.assertIs(type(caught.exception), kind)
+            self.assertTrue(str(caught.exception).isprintable())
+            if kind is LDicomDataError:
+                with self.assertRaises(LDicomDataError):
+                    to_command_set(made, False)

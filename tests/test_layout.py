@@ -16,10 +16,10 @@ PACKAGE = Path(ldicomnet.__file__).parent
 # The floors, lowest first. A room may import from floors below its own.
 FLOORS = """
 status
-errors timing log threads workers
+errors timing log threads workers text
 ending admission checks wire upper_layer body part10 operations transport
-items command_set encoding part_file machine deadlines transport.tcp transport.memory
-message sinks
+items command_set structure part_file machine deadlines transport.tcp transport.memory
+message sinks encoding decoding
 pdu user_information negotiation outbound inbound outbox statistics
 calls associate dataset clients listener
 sender duplicates
@@ -37,12 +37,14 @@ LARGEST = 600
 NEVERS = (
     (
         "status errors checks wire part10 upper_layer items command_set message pdu user_information negotiation "
-        "inbound outbound associate body part_file sinks encoding duplicates",
+        "inbound outbound associate body part_file sinks encoding decoding structure text duplicates",
         "socket ssl threading time",
     ),
     ("command_set", ".message .pdu .part10 .body"),
     ("body part_file sinks", ".pdu .items .wire .message .command_set .part10 .inbound .outbound .engine .transport"),
     ("encoding", ".pdu .items .wire .message .command_set .engine .transport"),
+    ("decoding", ".pdu .items .wire .message .engine .transport"),
+    ("structure text", "pydicom"),
     ("machine operations deadlines workers", ".pdu .message .transport .outbox .inbound .outbound .engine .sender"),
     ("sender", ".inbound .engine .net .hooks .services .conversation .associate .dataset .sinks"),
     ("transport transport.tcp transport.memory", ".pdu .items .message .engine .inbound .outbound"),
@@ -149,7 +151,7 @@ class Layout(unittest.TestCase):
         self.assertIn(".status", [name for _line, name in imports("transport.tcp", self.rooms["transport.tcp"])])
         self.assertIn(".errors", [name for _line, name in imports("transport", self.rooms["transport"])])
         self.assertIn(".checks", [name for _line, name in imports("message", self.rooms["message"])])
-        self.assertIn("pydicom.filereader", [name for _line, name in imports("command_set", self.rooms["command_set"])])
+        self.assertIn("pydicom.charset", [name for _line, name in imports("command_set", self.rooms["command_set"])])
         self.assertIn(".transport.tcp", [name for _line, name in imports("__init__", self.rooms["__init__"])])
 
     def test_no_room_is_large(self) -> None:

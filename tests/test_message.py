@@ -609,6 +609,29 @@ class AsPydicom(unittest.TestCase):
                     self.assertEqual(dataset.CommandField, row.field)
                     self.assertEqual(from_dataset(dataset, has_data_set), data)
 
+    def test_lengths_that_read_like_a_value_representation(self) -> None:
+        """A first value of 0x5153 bytes, "SQ", is no sequence, whatever is in it."""
+        for length in (0x4341, 0x4C55, 0x5153):
+            value = (b"\xff" * 4 + b"\xfe\xff\0\xe0\xff\xff\xff\xff\0\0\2\0SQ\0\0\xff\xff\xff\xff" * 2000)[:length]
+            dataset = to_dataset(encode_elements({0x0001: value, 0x0100: b"\x30\0"})[12:])
+            self.assertEqual(dataset.get_item(0x00000001).value, value)
+            self.assertEqual((list(dataset.keys()), dataset.CommandField), ([0x00000001, 0x00000100], 0x30))
+
+    def test_as_pydicom_reads_them(self) -> None:
+        for row in ROWS:
+            data = encode(row, values(row), False)
+            dataset, expected = to_dataset(data), by_pydicom(data)
+            self.assertEqual([dataset.get_item(tag)[:4] for tag in dataset.keys()],  # noqa: SIM118
+                             [expected.get_item(tag)[:4] for tag in expected.keys()])  # noqa: SIM118
+            self.assertEqual((dataset, dataset.original_encoding), (expected, expected.original_encoding))
+        empty = encode_elements({0x0902: b"", 0x0100: b"\x30\0"})
+        self.assertEqual(to_dataset(empty), by_pydicom(empty))
+
+    def test_what_is_none(self) -> None:
+        for data in (b"\0\0\0\1\5\0\0\0ab", b"\x10\0\x10\0\0\0\0\0", b"\0\0\0\1\xff\xff\xff\xff"):
+            with self.assertRaises(LDicomProtocolError):
+                to_dataset(data)
+
     def test_the_data_set_type_follows_the_data_set(self) -> None:
         rows = (
             (0x0101, True, 0x0001),

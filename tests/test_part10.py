@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import unittest
 from io import BytesIO
 
@@ -16,10 +17,14 @@ from ldicomnet.part10 import (
     FileMeta,
     decode_header,
     encode_header,
+    guess_meta,
+    start_of_meta,
 )
 from ldicomnet.status import ErrorCode
 
+from .elements import Writer
 from .spoiling import flips, replaced, truncations
+from .support import BIG, EXPLICIT
 
 IMPLICIT = "1.2.840.10008.1.2"
 PREAMBLE = bytes(128) + b"DICM"
@@ -96,6 +101,13 @@ class Encoding(unittest.TestCase):
         )
         self.assertEqual(encode_header("1.2", "1.2.33", IMPLICIT), PREAMBLE + group(*ELEMENTS[:4], *ours))
 
+    def test_a_uid_that_does_not_fit(self) -> None:
+        for uids in (("1" * 65_535, "", ""), ("", "1" * 70_000, ""), ("", "", "1" * 1_000_000)):
+            with self.assertRaises(LDicomDataError) as caught:
+                encode_header(*uids)
+            self.assertEqual(caught.exception.code, ErrorCode.FORMAT)
+        self.assertEqual(decode_header(encode_header("", "1" * 65_534, "")).sop_instance_uid, "1" * 65_534)
+
     def test_who_we_are(self) -> None:
         self.assertTrue(is_uid(IMPLEMENTATION_CLASS_UID))
         self.assertLessEqual(len(IMPLEMENTATION_VERSION_NAME), 16)
@@ -130,6 +142,19 @@ class Decoding(unittest.TestCase):
         for name, header in rows:
             with self.subTest(name):
                 self.assertEqual(decode_header(header + b"\x08\0\x05\0CS\0\0"), FileMeta(*self.META, len(header)))
+
+    def test_in_implicit_vr(self) -> None:
+        """Which the standard does not allow, and old writers did."""
+        values = {2: b"1.2\0", 3: b"1.2.33", 0x10: b"1.2.840.10008.1.2\0"}
+        elements = b"".join(struct.pack("<HHI", 2, number, len(value)) + value for number, value in values.items())
+        length = struct.pack("<HHII", 2, 0, 4, len(elements))
+        for header in (PREAMBLE + length + elements, PREAMBLE + elements, length + elements):
+            self.assertEqual(decode_header(header + b"\x08\0\5\0"), FileMeta(*self.META, len(header)))
+            read = dcmread(BytesIO(header), force=True).file_meta
+            self.assertEqual((read.MediaStorageSOPClassUID, read.TransferSyntaxUID), ("1.2", IMPLICIT))
+        with self.assertRaises(LDicomDataError) as caught:
+            decode_header(PREAMBLE + struct.pack("<HHI", 2, 2, 0xFFFFFFFF) + bytes(100))
+        self.assertEqual(caught.exception.code, ErrorCode.END)
 
     def test_what_is_not_there_is_empty(self) -> None:
         header = PREAMBLE + group(ELEMENTS[0])
@@ -172,6 +197,47 @@ class Decoding(unittest.TestCase):
             with self.subTest(element), self.assertRaises(LDicomDataError) as caught:
                 decode_header(PREAMBLE + bytes.fromhex(element) + bytes(100))
             self.assertEqual(caught.exception.code, ErrorCode.END)
+
+
+class Guessing(unittest.TestCase):
+    """What a data set begins with, where no file meta information says more."""
+
+    def data_set(self, syntax: str) -> bytes:
+        """One that names its instance."""
+        write = Writer(syntax)
+        uids = write.element(0x00080016, b"UI", b"1.2\0") + write.element(0x00080018, b"UI", b"1.2.33")
+        return write.element(0x00080005, b"CS", b"ISO_IR 6") + uids + write.element(0x7FE00010, b"OW", bytes(64))
+
+    def test_syntax_and_instance(self) -> None:
+        for syntax in (IMPLICIT, EXPLICIT, BIG):
+            data = self.data_set(syntax)
+            for position in (0, 132, 200):
+                expected = FileMeta("1.2", "1.2.33", syntax, position)
+                self.assertEqual(guess_meta(bytes(position) + data, position), expected)
+
+    def test_as_pydicom_guesses(self) -> None:
+        for syntax in (IMPLICIT, EXPLICIT, BIG):
+            read = dcmread(BytesIO(self.data_set(syntax)), force=True)
+            guessed = guess_meta(self.data_set(syntax), 0).transfer_syntax
+            self.assertEqual(read.original_encoding, (guessed == IMPLICIT, guessed != BIG))
+
+    def test_cut_and_spoilt(self) -> None:
+        """Whatever it is, there is an answer, and no part of a UID."""
+        for syntax in (IMPLICIT, EXPLICIT, BIG):
+            for data in (*truncations(self.data_set(syntax)), *flips(self.data_set(syntax)[:60])):
+                meta = guess_meta(data, 0)
+                self.assertIn(meta.transfer_syntax, (IMPLICIT, EXPLICIT, BIG))
+            for data in truncations(self.data_set(syntax)):
+                self.assertIn(guess_meta(data, 0).sop_instance_uid, ("", "1.2.33"))
+
+    def test_not_in_other_groups(self) -> None:
+        write = Writer(EXPLICIT)
+        for tag in (0x00060018, 0x00100018):
+            self.assertEqual(guess_meta(write.element(tag, b"UI", b"1.2.33"), 0).sop_instance_uid, "")
+
+    def test_where_a_file_begins(self) -> None:
+        for data, expected in ((b"", 0), (PREAMBLE, 132), (PREAMBLE[:131], 0), (b"\2\0" * 100, 0)):
+            self.assertEqual(start_of_meta(data), expected)
 
 
 if __name__ == "__main__":
