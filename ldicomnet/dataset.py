@@ -6,9 +6,9 @@ not pay for them.
 
 from __future__ import annotations
 
+import io
 import os
 import threading
-from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from . import checks
@@ -183,7 +183,7 @@ class LDicomDS:
         try:
             if self.transfer_syntax == DEFLATED:
                 inflate(data)  # only to see that it stays within bounds
-            return dcmread(BytesIO(header + data), force=True)
+            return dcmread(io.BytesIO(header + data), force=True)
         except (Exception, RecursionError) as error:
             raise LDicomDataError(ErrorCode.FORMAT, f"the data set cannot be decoded: {error}") from error
 
@@ -318,20 +318,36 @@ def _read_meta(path: str) -> tuple[FileMeta, int]:
                 data += more
     finally:
         os.close(descriptor)
-    return meta if meta.transfer_syntax else _guess_meta(path), size
+    if not meta.transfer_syntax:
+        raise LDicomDataError(ErrorCode.FORMAT, f"{path}: no transfer syntax in its file meta information")
+    return meta, size
+
+
+class _Measured(io.BufferedReader):
+    """A file of which no more is asked for than it has: a length within it must not decide what is allocated."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(io.FileIO(path))
+        self._size = os.fstat(self.fileno()).st_size
+
+    def read(self, size: int | None = -1) -> bytes:
+        left = max(0, self._size - self.tell())
+        return super().read(left if size is None or size < 0 else min(size, left))
 
 
 def _guess_meta(path: str) -> FileMeta:
-    """For a file without file meta information, or without transfer syntax in it: what pydicom makes of it."""
+    """For a file without file meta information: what pydicom makes of it."""
     from pydicom import dcmread
     from pydicom.filereader import read_preamble
 
     from .encoding import own_syntax
 
     try:
-        dataset = dcmread(path, force=True, specific_tags=["SOPClassUID", "SOPInstanceUID"], stop_before_pixels=True)
-        with open(path, "rb") as file:  # noqa: PTH123
+        with _Measured(path) as file:
             has_preamble = read_preamble(file, force=True) is not None
+            file.seek(0)
+            wanted = ["SOPClassUID", "SOPInstanceUID"]
+            dataset = dcmread(file, force=True, specific_tags=wanted, stop_before_pixels=True)
         syntax = own_syntax(dataset)
         uids = str(dataset.get("SOPClassUID", "")), str(dataset.get("SOPInstanceUID", ""))
     except (Exception, RecursionError) as error:

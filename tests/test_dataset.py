@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import struct
 import tempfile
+import tracemalloc
 import unittest
+import warnings
+import zlib
 from pathlib import Path
 from unittest import mock
 
@@ -119,6 +123,30 @@ class RealFiles(unittest.TestCase):
             with self.assertRaises(LDicomDataError) as caught:
                 LDicomDS.load(Path(folder, "absent"))
             self.assertEqual(caught.exception.code, ErrorCode.OPEN)
+
+    def test_a_file_decides_nothing_about_memory(self) -> None:
+        """Neither a length that is not there, nor a deflated data set behind file meta information in implicit VR."""
+        uid, packer = DEFLATED.encode(), zlib.compressobj(wbits=-zlib.MAX_WBITS)
+        deflated = packer.compress(bytes(4 << 20)) + packer.flush()
+        cases = {
+            "a length of 4 GB": bytes.fromhex("08001600 fffffff0") + bytes(100),
+            "a data set of 4 MB": bytes(128) + b"DICM" + struct.pack("<HHI", 2, 0x10, len(uid)) + uid + deflated,
+        }
+        for name, data in cases.items():
+            with self.subTest(case=name), tempfile.TemporaryDirectory() as folder:
+                path = Path(folder, "file.dcm")
+                path.write_bytes(data)
+                self.assertLess(self._peak_of_refusing(path), 1 << 20)
+
+    def _peak_of_refusing(self, path: Path) -> int:
+        """Bytes that are allocated at most while a file is found to be none."""
+        tracemalloc.start()
+        try:
+            with warnings.catch_warnings(action="ignore"), self.assertRaises(LDicomDataError):
+                LDicomDS.load(path)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
 
     def test_garbage_is_one_error_on_demand(self) -> None:
         nested = bytes.fromhex("08001111 5351 0000 ffffffff" + "feff00e0 ffffffff") * 5000
