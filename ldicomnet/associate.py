@@ -24,7 +24,7 @@ from .items import (
 from .negotiation import (
     PresentationContext,
     Supported,
-    answer_context,
+    answer_contexts,
     clamp_window,
     complete_answers,
     merge_answers,
@@ -445,7 +445,7 @@ class LDicomAssociate:
             async_operations: most operations invoked and performed at once that are agreed to, where asked; 0 is no
                 limit.
             extended: from SOP class UID and the requestor's bytes to the answering bytes, None for no answer; without
-                it the bytes are handed through.
+                it the bytes are handed through. None of 60 KB and more, roles included, are answered.
             user_identity_response: answer to a user identity that asks for one; without it, it is not answered.
 
         Raises:
@@ -459,7 +459,7 @@ class LDicomAssociate:
         answer.default()
         answer.set_max_length(True, max_length)
         answer._called, answer._calling, answer._application = self._called, self._calling, self._application
-        answer._contexts = [answer_context(context, supported, roles or {}, extended) for context in self._contexts]
+        answer._contexts = answer_contexts(self._contexts, supported, roles or {}, extended)
         if self._info.asynchronous is not None:
             answer._info.asynchronous = clamp_window(self._info.asynchronous, async_operations)
         identity = self._info.identity
@@ -498,6 +498,8 @@ class LDicomAssociate:
         self._called, self._calling, self._head = pdu.called, pdu.calling, pdu.head
         for user_item in self._info.read(pdu.user_items):
             for context in self._with_abstract(user_item.sop_class_uid):
+                if not (self._request or context.is_accepted):
+                    continue  # a twin with other transfer syntaxes, of which nothing is said
                 if isinstance(user_item, RoleSelection):
                     context.roles = (user_item.user, user_item.provider)
                 else:

@@ -71,6 +71,8 @@ class _Beside(threading.local):
     """
 
     conversation: Conversation | None = None
+    message: Message | None = None
+    """For which a hook was called last, on any thread."""
 
 
 beside = _Beside()
@@ -248,9 +250,9 @@ class Conversation:
     def _build_cleaned(
         self, row: Row, presentation_id: int, values: tuple[Any, ...], has_data_set: bool, error: LDicomUsageError
     ) -> Message:
-        """A response without what its request gave as a UID and is none."""
-        request = None if row.is_request else self._unanswered.get(values[0])
-        hostile = request.arguments() if request and request.row else ()
+        """A response without what its request gave as a UID and is none; a later one may have taken its message ID."""
+        requests = () if row.is_request else (self._unanswered.get(values[0]), beside.message)
+        hostile = [value for request in requests if request and request.row for value in request.arguments()]
         cleaned = tuple(
             "" if isinstance(value, str) and value in hostile and not is_tolerable_uid(value) else value
             for value in values
@@ -486,6 +488,7 @@ class Conversation:
         self, message: Message, hook: Callable[..., None] | None, arguments: tuple[Any, ...], dataset: LDicomDS | None
     ) -> None:
         """Call the hooks of a message; an exception is logged and answered."""
+        beside.message = message
         try:
             if self._wants_data:
                 self.net.on_receive_data(message.presentation_id, to_dataset(message.command_set), dataset)

@@ -119,13 +119,16 @@ def _syntaxes(cursor: Cursor) -> tuple[list[str], list[str], list[UnknownItem]]:
     """Abstract syntaxes, transfer syntaxes, and what else there is, which is ignored (PS3.8 9.3.1)."""
     found: dict[int, list[str]] = {ABSTRACT_SYNTAX: [], TRANSFER_SYNTAX: []}
     others = []
-    while cursor.left:
-        sub_type, content = cursor.item()
+    for sub_type, content in cursor.items(_MOST_SYNTAXES):
         if sub_type in found:
             found[sub_type].append(decode_text(content))
         else:
             others.append(UnknownItem(sub_type, content))
     return found[ABSTRACT_SYNTAX], found[TRANSFER_SYNTAX], others
+
+
+_MOST_SYNTAXES = 256
+"""Sub-items of a presentation context that are read; DICOM has some sixty transfer syntaxes."""
 
 
 # --- user information --------------------------------------------------------------------------------------------
@@ -332,13 +335,14 @@ _KNOWN = (
     UserIdentityResponse,
 )
 _DECODERS = {kind.item_type: kind.decode for kind in _KNOWN}
+_MOST_SUB_ITEMS = 4096
+"""Sub-items of user information that are read: three for each of the 128 contexts are many."""
 
 
 def decode_user_information(content: bytes) -> list[UserItem]:
     """The sub-items of a user information item, in their order."""
-    cursor, found = Cursor(content, "user information item"), list[UserItem]()
-    while cursor.left:
-        item_type, data = cursor.item()
+    found = list[UserItem]()
+    for item_type, data in Cursor(content, "user information item").items(_MOST_SUB_ITEMS):
         decode = _DECODERS.get(item_type)
         found.append(decode(data) if decode else UnknownItem(item_type, data))
     return found

@@ -57,13 +57,41 @@ class PresentationContext:
         return not self.result
 
 
+def answer_contexts(
+    offered: Iterable[PresentationContext],
+    supported: Supported,
+    roles: Mapping[str, tuple[int, int]],
+    extended: Callable[[str, bytes], bytes | None] | None,
+) -> list[PresentationContext]:
+    """The contexts of the answer to a request; the arguments are those of `LDicomAssociate.accept`.
+
+    Roles and extended negotiation that do not all fit into one item are not answered, which means that the defaults
+    hold (PS3.7 D.3.3.4, D.3.3.5): what a peer proposes must not make an answer impossible.
+    """
+    answers = [answer_context(context, supported, roles, extended) for context in offered]
+    if sum(map(_size, {answer.abstract_syntax: answer for answer in answers}.values())) > _MOST_SAID:
+        for answer in answers:
+            answer.roles = answer.extended = None
+    return answers
+
+
+_MOST_SAID = 60_000
+"""Bytes of the sub-items for contexts in an accept; the item has 65,535, and says more."""
+
+
+def _size(context: PresentationContext) -> int:
+    """Bytes of the sub-items for the context's abstract syntax, at most."""
+    role = 0 if context.roles is None else 8 + len(context.abstract_syntax)
+    return role if context.extended is None else role + 6 + len(context.abstract_syntax) + len(context.extended)
+
+
 def answer_context(
     offered: PresentationContext,
     supported: Supported,
     roles: Mapping[str, tuple[int, int]],
     extended: Callable[[str, bytes], bytes | None] | None,
 ) -> PresentationContext:
-    """One context of the answer to a request, PS3.8 Table 9-18; the arguments are those of `LDicomAssociate.accept`."""
+    """One context of the answer to a request, PS3.8 Table 9-18."""
     uid = offered.abstract_syntax
     if not offered.transfer_syntaxes:
         raise LDicomUsageError(f"presentation context {offered.presentation_id} offers no transfer syntax")

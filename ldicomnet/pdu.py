@@ -6,7 +6,6 @@ one. P-DATA-TF is here for completeness and for tests: the engine reads and writ
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, ClassVar, Self
@@ -31,6 +30,8 @@ from .wire import PDU_HEADER, PDV_HEADER, Cursor, item
 
 DICOM_APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 _ITEMS = {APPLICATION_CONTEXT, USER_INFORMATION}
+_MOST_ITEMS = 1024
+"""Items of an association PDU that are read: 128 contexts, two more, and unknown ones."""
 
 
 def _frame(pdu_type: PduType, content: bytes) -> bytes:
@@ -67,7 +68,6 @@ class AssociateRequest:
     def decode(cls, content: bytes) -> Self:
         association = _Association(content, PRESENTATION_CONTEXT_RQ)
         contexts = [ProposedContext.decode(data) for data in association.contexts]
-        _distinct(context.presentation_id for context in contexts)
         return cls(**association.fields, contexts=contexts)
 
 
@@ -92,7 +92,6 @@ class AssociateAccept:
     def decode(cls, content: bytes) -> Self:
         association = _Association(content, PRESENTATION_CONTEXT_AC)
         contexts = [AnsweredContext.decode(data) for data in association.contexts]
-        _distinct(context.presentation_id for context in contexts)
         return cls(**association.fields, contexts=contexts)
 
 
@@ -272,10 +271,9 @@ class _Association:
         cursor = Cursor(content, "association PDU")
         version = Cursor(cursor.take(4), "association PDU").u16()
         head = cursor.take(64)
-        items = []
-        while cursor.left:
-            items.append(cursor.item())
+        items = cursor.items(_MOST_ITEMS)
         self.contexts = [data for kind, data in items if kind == context_type]
+        _distinct(self.contexts)
         self.fields: dict[str, Any] = {
             "version": version,
             "called": decode_title(head[:16]),
@@ -300,9 +298,9 @@ def decode_title(data: bytes) -> str:
     return data.decode("latin-1").strip("\0 ")
 
 
-def _distinct(ids: Iterable[int]) -> None:
-    seen = list(ids)
-    if len(set(seen)) != len(seen):
+def _distinct(contexts: list[bytes]) -> None:
+    """No two presentation contexts begin with the same ID, so that there are 256 at most before they are read."""
+    if len({content[:1] for content in contexts}) != len(contexts):
         raise LDicomProtocolError("a presentation context ID occurs twice (PS3.8 9.3.2.2)")
 
 

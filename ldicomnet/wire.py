@@ -73,6 +73,15 @@ class Cursor:
         item_type, _reserved, length = ITEM_HEADER.unpack(self.take(4))
         return item_type, self.take(length)
 
+    def items(self, most: int) -> list[tuple[int, bytes]]:
+        """All items to the end. An item of four bytes takes a hundred in memory, so their number is bounded too."""
+        found = list[tuple[int, bytes]]()
+        while self.left:
+            if len(found) == most:
+                raise LDicomProtocolError(f"{self._what}: more than {most} items", code=ErrorCode.PDU_LENGTH)
+            found.append(self.item())
+        return found
+
 
 def counted(data: bytes) -> bytes:
     """`data` behind its two-byte length."""

@@ -1,9 +1,12 @@
-"""What the tests of the pure rooms share: ways to spoil bytes, and modules that may be missing."""
+"""What tests share: ways to spoil bytes, modules that may be missing, and a folder that goes by itself."""
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import os
+import shutil
+import tempfile
 import unittest
 from collections.abc import Iterator
 from typing import Any
@@ -14,11 +17,21 @@ REQUIRED = bool(os.environ.get("LDICOMNET_REQUIRE_PEERS"))
 def need(module: str) -> Any:
     """Import a module that only tests use; without it they are skipped, or fail where peers are required."""
     try:
-        return importlib.import_module(module)
+        found = importlib.import_module(module)
     except ImportError as error:
         if REQUIRED:
             raise
         raise unittest.SkipTest(f"{module} is not installed (pip install -e .[test])") from error
+    if module == "hypothesis":  # which else keeps what it knows of the tests in the checkout
+        importlib.import_module("hypothesis.configuration").set_hypothesis_home_dir(scratch())
+    return found
+
+
+def scratch() -> str:
+    """A new folder that goes when the process ends."""
+    folder = tempfile.mkdtemp(prefix="ldicomnet-tests-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def truncations(data: bytes) -> Iterator[bytes]:

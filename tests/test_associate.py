@@ -635,6 +635,28 @@ class Accepts(unittest.TestCase):
         silent.set_user_identity(1, "x", response_requested=False)
         self.assertIsNone(silent.accept({}, user_identity_response=b"hello").get_user_identity_response())
 
+    def test_what_does_not_fit_into_an_answer_is_not_answered(self) -> None:
+        """A request may say more of its contexts than an answer, which says something of its own, has room for."""
+        asked = full_request()
+        asked.set_role_select(1, True, 1, 1)
+        for size, said in ((59_000, True), (65_400, False), (65_490, False)):
+            asked.set_extended(3, bytes(size))
+            with self.subTest(size=size):
+                answer = asked.accept(lambda uid: ANY_TRANSFER, user_identity_response=b"welcome")
+                self.assertEqual((answer.get_length_extended(3), answer.is_role_select(1)), (size * said, said))
+                self.assertIsInstance(pdu.decode(answer.to_accept(asked).encode()), AssociateAccept)
+
+    def test_roles_that_do_not_fit_into_an_answer(self) -> None:
+        """An abstract syntax need not be a UID to be offered."""
+        names = [f"{number:0902}" for number in range(72)]
+        contexts = [ProposedContext(2 * at + 1, name, [IMPLICIT]) for at, name in enumerate(names)]
+        asked = LDicomAssociate.from_request(
+            AssociateRequest("A", "B", contexts, [RoleSelection(name, 1, 1) for name in names])
+        )
+        answer = asked.accept(lambda uid: ANY_TRANSFER)
+        self.assertIsInstance(pdu.decode(answer.to_accept(asked).encode()), AssociateAccept)
+        self.assertFalse(answer.is_role_select(1))
+
     def test_asynchronous_operations_are_answered_where_asked(self) -> None:
         asked = full_request()
         self.assertEqual((asked.accept({}).get_invoked_operations(), asked.accept({}).is_async_operations()), (1, True))

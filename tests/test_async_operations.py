@@ -909,6 +909,37 @@ class Background(Windows):
             names = {call[1] for call in end.calls if call[0] == "thread"}
             self.assertEqual({name.rpartition("-")[2] for name in names}, {"worker"})
 
+    def test_requests_of_one_message_id_whose_class_is_no_uid(self) -> None:
+        """Each is answered without it: what a peer sends makes no hook fail."""
+        gate = threading.Event()
+        self.addCleanup(gate.set)
+
+        def work(net: Slow, context: int, message_id: int, sop_class: str, *_: Any) -> None:
+            gate.wait(SECONDS)
+            net.send_c_find_response(context, message_id, sop_class, 0)
+
+        def answer_echo(net: LDicomNet, context: int, message_id: int, *_: Any) -> None:
+            net.send_c_echo_response(context, message_id)
+            gate.set()
+
+        server = self.acceptor()
+        server.work = work
+        server.answers["on_receive_c_echo_request"] = answer_echo
+        server.answers["on_receive_associate_request"] = lambda net, associate: net.send_associate_accept(
+            associate.accept(lambda uid: ANY_TRANSFER, async_operations=(0, 0))
+        )
+        server.listen("127.0.0.1")
+        peer = raw.Peer.connect(server.get_host_info()[1])
+        self.addCleanup(peer.close)
+        finds = [raw.other_command(0x20, raw.element(0x700, 0), data_set=raw.DATA, uid=uid) for uid in ("a", "b")]
+        peer.send(raw.request(user_information=raw.user(raw.item(0x53, bytes(4)))))
+        with self.assertNoLogs("ldicomnet", "ERROR"):
+            peer.send(b"".join(raw.message(3, find, raw.data_set("1.2")) for find in finds) + raw.echo(7))
+            while len(peer.transcript) < 4 and peer.next(monotonic() + SECONDS):
+                pass
+            server.server_close()
+        self.assertEqual(sorted(peer.transcript), ["8020/1 0000"] * 2 + ["8030/7 0000", "AC 1:0 3:0"])
+
     def test_the_reader_reads_meanwhile(self) -> None:
         """C-ECHO is answered, and the answer to a request of the hook's own arrives."""
         gate = threading.Event()

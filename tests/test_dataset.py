@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import struct
 import tempfile
+import tracemalloc
 import unittest
 import warnings
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
@@ -172,6 +176,30 @@ class RealFiles(unittest.TestCase):
         loaded = LDicomDS.load(path)
         self.assertEqual(loaded.transfer_syntax, IMPLICIT)
         self.assertEqual(list(loaded.dataset), list(dcmread(path)))
+
+    def test_a_file_decides_nothing_about_memory(self) -> None:
+        """Neither a length that is not there, nor a deflated data set behind file meta information in implicit VR."""
+        uid, packer = DEFLATED.encode(), zlib.compressobj(wbits=-zlib.MAX_WBITS)
+        deflated = packer.compress(bytes(4 << 20)) + packer.flush()
+        cases = {
+            "a length of 4 GB": bytes.fromhex("08001600 fffffff0") + bytes(100),
+            "a data set of 4 MB": bytes(128) + b"DICM" + struct.pack("<HHI", 2, 0x10, len(uid)) + uid + deflated,
+        }
+        for name, data in cases.items():
+            with self.subTest(case=name), tempfile.TemporaryDirectory() as folder:
+                path = Path(folder, "file.dcm")
+                path.write_bytes(data)
+                self.assertLess(self._peak_of_loading(path), 1 << 20)
+
+    def _peak_of_loading(self, path: Path) -> int:
+        """Bytes that are allocated at most while a file is looked at, which may be none."""
+        tracemalloc.start()
+        try:
+            with warnings.catch_warnings(action="ignore"), contextlib.suppress(LDicomDataError):
+                LDicomDS.load(path)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
 
     def test_garbage_is_one_error_on_demand(self) -> None:
         nested = bytes.fromhex("08001111 5351 0000 ffffffff" + "feff00e0 ffffffff") * 5000

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import unittest
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from ldicomnet import pdu
@@ -241,6 +243,41 @@ class Tolerance(unittest.TestCase):
         contexts = [ProposedContext(number, "1.2", ["1.3", "1.4"]) for number in range(1, 256, 2)]
         request = AssociateRequest("A", "B", contexts, [UnknownItem(0x99, bytes(1000))])
         self.assertEqual(decode(request.encode()), request)
+
+    def test_more_items_than_anybody_has(self) -> None:
+        """They are refused before they take memory; the most that is legal is far below."""
+        syntaxes = [f"1.2.{number}" for number in range(255)]
+        contexts = [ProposedContext(number, "1.2", syntaxes) for number in range(1, 256, 2)]
+        unknown = UnknownItem(0x99, b"")
+        most = AssociateRequest("A", "B", contexts, [unknown] * 4096, others=[unknown] * (1024 - 2 - 128))
+        self.assertEqual(decode(most.encode()), most)
+        for name, request in (
+            ("items", replace(most, others=[*most.others, unknown])),
+            ("sub-items", replace(most, user_items=[*most.user_items, unknown])),
+            ("syntaxes", replace(most, contexts=[*contexts[1:], ProposedContext(1, "1.2", [*syntaxes, "1.3"])])),
+        ):
+            with self.subTest(name), self.assertRaisesRegex(LDicomProtocolError, "more than"):
+                decode(request.encode())
+
+    def test_a_request_takes_little_more_memory_than_its_bytes(self) -> None:
+        """1 MB of the smallest items, wherever they can be."""
+        nothing = [UnknownItem(0x99, b"")]
+        ids = range(1, 256, 2)
+        requests = (
+            AssociateRequest("A", "B", [PROPOSED], others=nothing * 260_000),
+            AssociateRequest("A", "B", [ProposedContext(number, "1.2", ["1.3"], nothing * 2000) for number in ids]),
+            AssociateRequest("A", "B", [ProposedContext(number, "1.2", ["1.3"] * 1000) for number in ids]),
+            AssociateRequest("A", "B", [ProposedContext(1, "1.2", ["1.3"], nothing * 16_000)] * 16),
+        )
+        for data in map(AssociateRequest.encode, requests):
+            tracemalloc.start()
+            try:
+                with suppress(LDicomProtocolError):
+                    decode(data)
+                peak = tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+            self.assertLess(peak, 4 * len(data))
 
 
 class Pynetdicom(unittest.TestCase):

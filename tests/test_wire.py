@@ -66,6 +66,13 @@ class Reading(unittest.TestCase):
         with self.assertRaises(LDicomProtocolError):
             cursor.u8()
 
+    def test_no_more_items_than_wanted(self) -> None:
+        data = item(0x99, b"ab") + item(0x98, b"") * 2
+        self.assertEqual(Cursor(b"", "test").items(0), [])
+        self.assertEqual(Cursor(data, "test").items(3), [(0x99, b"ab"), (0x98, b""), (0x98, b"")])
+        with self.assertRaisesRegex(LDicomProtocolError, "test: more than 2 items"):
+            Cursor(data, "test").items(2)
+
     def test_a_failed_read_moves_nothing(self) -> None:
         cursor = Cursor(b"ab", "test")
         with self.assertRaises(LDicomProtocolError):
