@@ -15,6 +15,7 @@ from time import monotonic
 from . import checks, threads
 from .part_file import temporary_folder
 from .settings import Settings
+from .timing import finite
 
 _open: weakref.WeakSet[Application] = weakref.WeakSet()
 _open_lock = threading.Lock()
@@ -45,7 +46,7 @@ class Application(Settings):
     @staticmethod
     def breathe(timeout: float = 0.0) -> None:
         """Let hooks that are due run for up to `timeout` seconds; ends early at `shut_down`."""
-        _shutting_down.wait(max(0.0, timeout))
+        _shutting_down.wait(finite(timeout))
 
     @staticmethod
     def get_openssl_version() -> str:

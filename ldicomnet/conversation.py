@@ -537,7 +537,7 @@ class Conversation:
     def _log_failure(self, hook: str, error: BaseException) -> None:
         """A hook raised: its bug, but for what could not be sent because the association has ended meanwhile."""
         if isinstance(error, LDicomTransportError) or (
-            isinstance(error, LDicomUsageError) and error.code in _ENDED and not self.engine.is_associated
+            isinstance(error, LDicomUsageError) and error.code in _ENDED and not self.engine.sender.is_open
         ):
             self._log.info("%s: %s", hook, error)
         else:

@@ -30,7 +30,7 @@ from .pdu import Abort, AssociateReject, ReleaseRequest, ReleaseResponse
 from .settings import reports
 from .statistics import Ledger, Statistics
 from .status import DebugMode, ErrorCode, IpType, SecureMode
-from .timing import LONGEST
+from .timing import finite
 from .transport import Address, Transport
 from .transport.tcp import Route, TcpTransport, family
 from .upper_layer import Event
@@ -204,12 +204,11 @@ class LDicomNet(Application):
         net._check_idle()
         net._check_security()
         transport = TcpTransport(listener.take(), options=net._socket_options, send_timeout=net.timeouts.send)
-        net._server = self
         self._clients.add(net)
         may_park = listener.may_park and self._has_default("on_accept")
         park = functools.partial(listener.park, transport.fileno()) if may_park else None
         try:
-            net._attach(transport, requestor=False, park=park)
+            net._attach(transport, False, self, park)
         except BaseException:
             self._clients.discard(net)
             transport.dispose()
@@ -274,11 +273,10 @@ class LDicomNet(Application):
             transport: the connection.
             requestor: whether this side requests the association; then `on_connect` is called first.
         """
-        self._attach(transport, requestor, None)
+        self._attach(transport, requestor, None, None)
 
-    def _attach(self, transport: Transport, requestor: bool, park: Park | None) -> None:
+    def _attach(self, transport: Transport, requestor: bool, server: LDicomNet | None, park: Park | None) -> None:
         self._check_security()
-        server = None if requestor else self._server
         conversation = Conversation(
             self,
             transport,
@@ -295,18 +293,19 @@ class LDicomNet(Application):
         )
         with self._life:
             self._check_idle()
-            if self._conversation is not None:  # one that was never made
-                self._ledger.close(self._conversation.tally)
-            self._conversation = conversation
-        if requestor:
-            self._server = None
+            before = self._conversation
+            if before is not None and not before.tally.connections:  # it never stood, and so has no end
+                self._ledger.close(before.tally)
+            self._conversation, self._server = conversation, server
         for net in filter(None, (self, server)):
             net._ledger.open(conversation.tally)
         self._register()
         try:
             conversation.engine.start(park, all(net._has_default("on_close") for net in filter(None, (self, server))))
         except RuntimeError as error:  # the process may have no more threads
-            self._conversation = None
+            for net in filter(None, (self, server)):
+                net._ledger.close(conversation.tally)
+            conversation.engine.is_over = True
             transport.close()
             transport.dispose()
             raise LDicomTransportError(ErrorCode.NET_NO_BUFFERS, f"the connection gets no thread: {error}") from error
@@ -390,7 +389,7 @@ class LDicomNet(Application):
             seconds: how long the associations have; None is `timeouts.shutdown`.
         """
         shutdown = self.timeouts.shutdown_wait()
-        until = monotonic() + (shutdown if seconds is None else min(max(0.0, seconds), LONGEST))
+        until = monotonic() + (shutdown if seconds is None else finite(seconds))
         self._clients.admission.close()
         self._close_silent()
         self.close()

@@ -105,7 +105,7 @@ class Sender:
     @property
     def is_open(self) -> bool:
         """Whether messages may be sent."""
-        return self._machine.state in SENDS_DATA
+        return self._machine.state in SENDS_DATA and not self.is_broken
 
     @property
     def queued(self) -> int:
@@ -116,8 +116,11 @@ class Sender:
         """Raise unless messages may be sent.
 
         Raises:
+            LDicomTransportError: the connection broke.
             LDicomUsageError: there is no association.
         """
+        if self.is_broken:
+            raise LDicomTransportError(ErrorCode.NET_CONNECTION_RESET, "the connection broke while something was sent")
         if self._machine.state not in SENDS_DATA:
             raise LDicomUsageError("there is no association to send on", ErrorCode.NET_INVALID)
 
@@ -381,6 +384,8 @@ class Sender:
         unsent = batches(message, body, self._peer_maximum)
         while batch := self._next_batch(unsent, has_begun):
             if self._interrupted or not self.is_open:
+                if self.is_broken:
+                    self.check_associated()
                 raise LDicomUsageError("the association ended while the message was sent", ErrorCode.NET_INVALID)
             if not self._tells_progress:
                 self._write(batch)

@@ -14,7 +14,12 @@ NEVER = float("inf")
 
 def bounded(seconds: float | None) -> float | None:
     """`seconds` as the system's calls take it: None for what is longer than they can count."""
-    return None if seconds is None or seconds > LONGEST else max(0.0, seconds)
+    return None if seconds is None or seconds > _LONGEST else max(0.0, seconds)
+
+
+def finite(seconds: float) -> float:
+    """`seconds` of a wait that always has an end, and which the system can count."""
+    return min(max(0.0, seconds), _LONGEST)
 
 
 def deadline(seconds: float | None) -> float:
@@ -22,7 +27,7 @@ def deadline(seconds: float | None) -> float:
     return NEVER if seconds is None else monotonic() + seconds
 
 
-LONGEST = 4e6
+_LONGEST = 4e6
 """Seconds, about 46 days: Windows counts the milliseconds of a wait in 32 bits."""
 
 
@@ -65,7 +70,7 @@ class Timeouts:
 
     def shutdown_wait(self) -> float:
         """`shutdown`, which always has an end."""
-        return 5.0 if self.shutdown is None else min(max(0.0, self.shutdown), LONGEST)
+        return 5.0 if self.shutdown is None else finite(self.shutdown)
 
 
 @dataclass(slots=True)

@@ -175,6 +175,12 @@ class AtTheWrongTime(Ends):
         LDicomNet.breathe(0.05)
         self.assertGreaterEqual(time.monotonic() - started, 0.05)
 
+    def test_breathing_without_end(self) -> None:
+        ending = threading.Timer(0.05, LDicomNet.shut_down)
+        ending.start()
+        LDicomNet.breathe(float("inf"))
+        ending.join(SECONDS)
+
 
 class WhatCannotBeHad(Ends):
     """Failures of the system and settings that are none: always told, never left hanging."""

@@ -10,6 +10,7 @@ import tempfile
 import threading
 import unittest
 from pathlib import Path
+from unittest import mock
 
 import ldicomnet
 from ldicomnet import (
@@ -29,6 +30,7 @@ from ldicomnet import (
     SocketOptions,
 )
 from ldicomnet.body import FileBody, MemoryBody
+from ldicomnet.engine import Engine
 from ldicomnet.threads import let_idle_end
 
 from .support import CT, EXPLICIT, SECONDS, Ends, Recorder, accept_all, request
@@ -279,6 +281,44 @@ class Connecting(Ends):
             client.wait_for("on_connect")
         self.assertFalse(server.is_activated() or client.is_activated())
         self.assertEqual(client.count("on_close"), 1)
+
+    def test_again_before_the_end_was_told(self) -> None:
+        """Whose the old connection was, and what it counted, is not taken from the new one."""
+        requestor, accepted = self.associated_over_tcp()
+        server, elsewhere = accepted.get_server(), self.acceptor()
+        assert isinstance(server, Recorder)
+        elsewhere.listen("127.0.0.1")
+        real = Engine._tell_ending
+
+        def tell_ending(engine: Engine) -> ErrorCode:
+            conversation = accepted._conversation
+            if conversation is not None and conversation.engine is engine and not accepted.count("on_connect"):
+                accepted.connect("", 0, *elsewhere.get_host_info())
+                accepted.wait_for("on_connect")
+            return real(engine)
+
+        with mock.patch.object(Engine, "_tell_ending", tell_ending):
+            requestor.send_abort(0, 0)
+            self.assertEqual(server.wait_for("on_close"), (ErrorCode.NET_CONNECTION_ABORTED, accepted))
+        self.assertEqual(server.get_client_count(), 0)
+        self.assertEqual(server.statistics.endings, {ErrorCode.NET_CONNECTION_ABORTED: 1})
+        self.assertTrue(accepted.is_connected())
+        self.assertEqual(accepted.statistics.endings, {ErrorCode.NET_CONNECTION_ABORTED: 1})
+        accepted.close()
+        numbers = accepted.statistics
+        self.assertEqual((numbers.connections, numbers.endings.total()), (2, 2))
+        self.assertEqual(server.count("on_close"), 1)
+
+    def test_accepted_once_and_then_connected_otherwise(self) -> None:
+        requestor, accepted = self.associated_over_tcp()
+        server = accepted.get_server()
+        assert isinstance(server, Recorder)
+        requestor.close()
+        server.wait_for("on_close")
+        self.join(self.requestor(), accepted)
+        self.assertIsNone(accepted.get_server())
+        accepted.close()
+        self.assertEqual((server.count("on_close"), server.statistics.connections), (1, 1))
 
     def test_shut_down_closes_everything(self) -> None:
         client, accepted = self.associated_over_tcp()
