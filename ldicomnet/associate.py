@@ -76,8 +76,6 @@ class LDicomAssociate:
         made._contexts, made._info = [context.copy() for context in self._contexts], self._info.copy()
         return made
 
-    # --- kind, version, titles, application context ---------------------------------------------------------------
-
     def is_request(self) -> bool:
         """Whether this is a request."""
         return self._request
