@@ -297,7 +297,7 @@ class Conversation:
 
     def is_cancelled(self, message_id: int) -> bool:
         """Whether the peer's request with this message ID need not be worked on any more."""
-        return message_id in self._cancelled or not self.engine.sender.is_open
+        return message_id in self._cancelled or self.engine.sender.is_ending
 
     def _changed(self, message: Message) -> Message:
         """The response after `on_before_send_command_set`."""
@@ -536,8 +536,9 @@ class Conversation:
 
     def _log_failure(self, hook: str, error: BaseException) -> None:
         """A hook raised: its bug, but for what could not be sent because the association has ended meanwhile."""
+        is_ended = not self.engine.sender.is_open or self.engine.sender.is_ending
         if isinstance(error, LDicomTransportError) or (
-            isinstance(error, LDicomUsageError) and error.code in _ENDED and not self.engine.sender.is_open
+            isinstance(error, LDicomUsageError) and error.code in _ENDED and is_ended
         ):
             self._log.info("%s: %s", hook, error)
         else:

@@ -19,6 +19,7 @@ class Operations:
     Attributes:
         window: how many may be outstanding at once, 0 for any number; None where none was negotiated: then it is the
             caller who keeps to one at a time.
+        is_over: whether the association is.
         awaited: context ID and deadline of each outstanding operation, by message ID; to look at.
     """
 
@@ -27,7 +28,7 @@ class Operations:
         self._timeouts = timeouts
         self._lock = threading.RLock()  # `end` may come within a signal handler
         self._freed: threading.Condition | None = None  # made by whoever waits first
-        self._over = False
+        self.is_over = False
         self.awaited: dict[int, tuple[int, float]] = {}  # message ID to context ID and deadline
         self._renewed = -NEVER
 
@@ -59,7 +60,7 @@ class Operations:
         try:
             while not self.begin(message_id, context):
                 self._wait_for_room()
-                if self._over:
+                if self.is_over:
                     raise LDicomUsageError("the association ended while a request waited", ErrorCode.NET_INVALID)
         except BaseException:
             self._wake_one()  # it may have been woken for room that it does not take
@@ -75,7 +76,7 @@ class Operations:
         with self._lock:
             if self._freed is None:
                 self._freed = threading.Condition(self._lock)
-            is_full = not self._over and len(self.awaited) >= (self.window or NEVER)
+            is_full = not self.is_over and len(self.awaited) >= (self.window or NEVER)
             if is_full and not self._freed.wait(longest):
                 raise LDicomTimeoutError(f"no response for {longest} seconds, and the window is full")
 
@@ -117,7 +118,7 @@ class Operations:
     def end(self) -> None:
         """The association is over: nothing begins any more, and nobody waits."""
         with self._lock:
-            self._over = True
+            self.is_over = True
         self.clear()
 
     def first(self) -> tuple[int, float]:

@@ -108,6 +108,11 @@ class Sender:
         return self._machine.state in SENDS_DATA and not self.is_broken
 
     @property
+    def is_ending(self) -> bool:
+        """Whether the association is over, or about to be although the machine does not say so yet."""
+        return not self.is_open or self._interrupted or self.is_broken or self.operations.is_over
+
+    @property
     def queued(self) -> int:
         """Bytes of the message that is being sent, and of those that wait for it or for the window."""
         return self.outbox.queued + sum(_size(*waiting) for waiting in tuple(self._in_turn))
@@ -203,7 +208,7 @@ class Sender:
     def _send_primitive(self, event: Event, data: bytes, agreed: Callable[[], None] | None = None) -> None:
         """The PDU of a local primitive, and what the machine asks besides."""
         if self._sending_message and event != Event.ABORT_REQUEST:
-            raise LDicomUsageError("a message is being sent by this very call (PS3.8 E.1)", ErrorCode.NET_IN_PROGRESS)
+            raise _within_itself()
         if event == Event.RELEASE_RESPONSE and self._machine.state == State.STA10:
             self._release_agreed = True  # a collision: the acceptor answers once it has its own answer, in Sta12
             return
@@ -244,6 +249,8 @@ class Sender:
             LDicomDataError: the body could not be read; if that was in its middle, the association was aborted.
             LDicomTransportError: it could not be sent.
         """
+        if self._sending_message and self.outbox.is_mine:
+            raise _within_itself()
         if self._in_turn and self._is_behind(message):
             self._queue(message, body)
         elif not message.expects_response:
@@ -316,8 +323,9 @@ class Sender:
 
     def _lose_request(self, message: Message, error: Exception) -> None:
         """A request cannot leave, and who sent it has gone: the association must not go on as if it had."""
-        if not self.is_open:
-            return  # `end` tells what did not leave
+        if self.is_ending:
+            self._log.warning("%s, which waited for its turn, could not be sent: %s", message, error)
+            return
         self._in_turn.clear()
         self._log.error("%s, which waited for its turn, could not be sent: %s; aborted", message, error)
         self._abort_after(error)
@@ -332,7 +340,7 @@ class Sender:
     def _left_job_failed(self, error: Exception) -> None:
         """What a hook left to the holder of the lock cannot leave; nobody is there any more to be told."""
         self._log.warning("what a hook sent could not leave: %s", error, exc_info=not isinstance(error, LDicomError))
-        if self.is_open:
+        if not self.is_ending:
             self._abort_after(error)
 
     def _send_request(self, message: Message, body: Body | None) -> None:
@@ -344,8 +352,6 @@ class Sender:
         self.operations.sent(message.message_id)
 
     def _send_message(self, message: Message, body: Body | None) -> None:
-        if self._sending_message:
-            raise LDicomUsageError("a message is being sent by this very call (PS3.8 E.1)", ErrorCode.NET_IN_PROGRESS)
         self.check_associated()
         self._sending_message = True
         try:
@@ -425,6 +431,10 @@ class Sender:
             self.ending.by_error(error)
             self.cut()
             raise
+
+
+def _within_itself() -> LDicomUsageError:
+    return LDicomUsageError("a message is being sent by this very call (PS3.8 E.1)", ErrorCode.NET_IN_PROGRESS)
 
 
 def _size(message: Message, body: Body | None) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic
 from typing import Any, BinaryIO
+from unittest import mock
 
 from ldicomnet import (
     ANY_TRANSFER,
@@ -20,11 +21,13 @@ from ldicomnet import (
     LDicomError,
     LDicomNet,
     LDicomTimeoutError,
+    LDicomTransportError,
     LDicomUsageError,
     SocketOptions,
     Status,
     background,
 )
+from ldicomnet.body import MemoryBody
 from ldicomnet.operations import Operations
 
 from . import raw
@@ -658,6 +661,74 @@ class FromHooks(Windows):
         self.assertEqual(client.wait_for("on_close")[0], ErrorCode.READ)
         self.assertEqual(held.order, [1])
 
+    def test_one_whose_turn_comes_when_the_connection_has_broken(self) -> None:
+        """Nothing of ours is wrong then: no error in the log, and the reader finds out why it broke."""
+        client, _end, held = self.queue(3, (1, 1))
+        held.wait_for(1)
+        assert client._conversation is not None
+        outbox = client._conversation.engine.sender.outbox
+        broken = LDicomTransportError(ErrorCode.NET_CONNECTION_RESET, "gone")
+        with mock.patch.object(outbox, "write", side_effect=broken), self.assertLogs("ldicomnet", "WARNING") as logs:
+            held.answer()
+            self.assertEqual(client.wait_for("on_close")[0], ErrorCode.NET_CONNECTION_RESET)
+        self.assertIn("message 2>, which waited for its turn, could not be sent: gone", "".join(logs.output))
+        self.assertEqual({record.levelname for record in logs.records}, {"WARNING"})
+
+    def test_within_a_message_nothing_is_queued(self) -> None:
+        """`on_progress_status` is refused what it sends, and neither waits for the window nor ends the association."""
+        self.check_that_nothing_is_queued(from_hook=False)
+
+    def test_nor_within_one_that_a_hook_sends(self) -> None:
+        """What it has queued before leaves in its turn."""
+        self.check_that_nothing_is_queued(from_hook=True)
+
+    def check_that_nothing_is_queued(self, from_hook: bool) -> None:
+        """Within a message that the test sends, or a hook that has queued a request."""
+        self.refused: list[ErrorCode] = []
+
+        def prepare(client: Recorder, _server: Recorder) -> None:
+            client.enable_progress_event = True
+            client.on_progress_status = lambda sent, *_: sent and self.meddle(client)  # type: ignore[method-assign]
+
+        def queue(net: Recorder, *_: Any) -> None:
+            net.send_c_echo_request(ECHO_CONTEXT, 2)
+            if from_hook:
+                self.respond(net)
+            net.note("queued")
+
+        client, end = self.ends((1, 1), prepare=prepare)
+        held = Held(end)
+        client.answers["on_receive_c_cancel_request"] = queue
+        client.send_c_echo_request(ECHO_CONTEXT, 1)
+        held.wait_for(1)
+        end.send_c_cancel_request(FIND_CONTEXT, 1)
+        client.wait_for("queued")
+        if not from_hook:
+            self.respond(client)
+        held.answer()
+        held.wait_for(1)
+        self.assertEqual(held.order, [1, 2])
+        held.answer()
+        self.assertEqual(client.wait_for("on_receive_c_echo_response", 2)[1], 2)
+        end.wait_for("on_receive_c_get_response")
+        self.assertEqual(set(self.refused), {ErrorCode.NET_IN_PROGRESS})
+        self.assertTrue(client.is_associated())
+
+    def respond(self, net: Recorder) -> None:
+        """A large message that needs no room in the window."""
+        body = LDicomDS(MemoryBody(bytes(4 << 20)), IMPLICIT)
+        net.send_c_get_response(FIND_CONTEXT, 99, FIND, Status.PENDING, dataset=body)
+
+    def meddle(self, net: Recorder) -> None:
+        """A request and a response, within a message."""
+        for send in (
+            lambda: net.send_c_echo_request(ECHO_CONTEXT, 50), lambda: net.send_c_echo_response(ECHO_CONTEXT, 50)
+        ):  # fmt: skip
+            try:
+                send()
+            except LDicomUsageError as error:
+                self.refused.append(error.code)
+
     def test_what_waits_at_the_end_is_dropped(self) -> None:
         client, end, held = self.queue(10, (1, 1))
         held.wait_for(1)
@@ -1215,6 +1286,36 @@ class Background(Windows):
         end.wait_for("on_close")
         with self.assertNoLogs("ldicomnet", "ERROR"):
             threads = [thread for thread in threading.enumerate() if thread.name.endswith("-worker")]
+            gate.set()
+            for thread in threads:
+                thread.join(SECONDS)
+
+    def test_a_hook_that_waits_while_this_side_closes_is_no_bug(self) -> None:
+        """The machine says that the association stands, as long as the reader thread is in a hook."""
+        gate, entered, ended = threading.Event(), threading.Event(), threading.Event()
+        self.addCleanup(gate.set)
+
+        def work(net: Slow, *_: Any) -> None:
+            try:
+                for number in (1, 2):
+                    net.send_c_store_request(STORE_CONTEXT, number, CT, "1.2.3", dataset=OBJECT)
+            finally:
+                ended.set()
+
+        client, end = self.slow((1, 1), work)
+        client.answers["on_receive_c_store_request"] = silent
+        end.answers["on_receive_c_cancel_request"] = lambda *_: (entered.set(), gate.wait(SECONDS))
+        self.find(client, 1)
+        client.wait_for("on_receive_c_store_request")
+        self.wait_until(lambda: getattr(self.operations(end)._freed, "_waiters", ()))
+        client.send_c_cancel_request(FIND_CONTEXT, 1)
+        self.assertTrue(entered.wait(SECONDS))
+        threads = [thread for thread in threading.enumerate() if thread.name.endswith("-worker")]
+        self.assertFalse(end.is_cancelled(2))
+        with self.assertNoLogs("ldicomnet", "ERROR"):
+            end.close_forced()
+            self.assertTrue(ended.wait(SECONDS))
+            self.assertTrue(end.is_cancelled(2))
             gate.set()
             for thread in threads:
                 thread.join(SECONDS)
