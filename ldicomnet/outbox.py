@@ -142,6 +142,8 @@ class Outbox:
             return False
         mine = self._depth > 0
         self._lock.release()
+        if self._jobs and not mine:
+            self._take_over()
         return mine
 
     def release(self) -> None:
