@@ -202,8 +202,8 @@ class Conversation:
 
     @property
     def is_in_hook(self) -> bool:
-        """Whether the caller is one of its hooks."""
-        return self.engine.is_reader or beside.conversation is self
+        """Whether the caller is one of its hooks, `on_progress_status` on the thread that sends included."""
+        return self.engine.is_reader or self.engine.sender.outbox.is_mine or beside.conversation is self
 
     def abort_at_once(self) -> None:
         """Abort what has not ended yet; where a message is just being sent, only the connection tells the peer."""

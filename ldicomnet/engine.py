@@ -204,8 +204,8 @@ class Engine:
         threads.let_idle_end(seconds)
 
     def join(self, seconds: float) -> None:
-        """Wait for the last call to be over; not within a call."""
-        if self._task is not None and not self.is_reader:
+        """Wait for the last call to be over; not within a call, nor within a send, which the reader would wait for."""
+        if self._task is not None and not self.is_reader and not self.sender.outbox.is_mine:
             self._task.join(seconds)
 
     def close_forced(self) -> None:

@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 import unittest
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 from unittest import mock
@@ -97,6 +97,59 @@ class HalfSent(Ends):
                     requestor.send_c_store_request(1, 1, CT, "1.2", dataset=sent)
                     acceptor.wait_for("on_receive_c_store_request")
                     self.assertEqual(set(codes), {code})
+
+
+class WithinASend(Ends):
+    """`on_progress_status` closes more than its own connection, and does not wait for itself."""
+
+    def within(self, verb: Callable[[Recorder], object]) -> tuple[float, LDicomError | None]:
+        """Seconds that `verb` of the listening object took within a send of an accepted one, and how the send ended."""
+        _requestor, end = self.associated_over_tcp((CT, EXPLICIT))
+        server = end.get_server()
+        assert isinstance(server, Recorder)
+        end.close()
+        took: list[float] = []
+
+        def call(*_: Any) -> None:
+            if not took:
+                begun = time.monotonic()
+                verb(server)
+                took.append(time.monotonic() - begun)
+
+        def prepare() -> Recorder:
+            client = Recorder.create_client(server)
+            client.enable_progress_event = True
+            client.on_progress_status = call  # type: ignore[method-assign]
+            return client
+
+        server.create_client = prepare  # type: ignore[method-assign]
+        requestor = self.requestor()
+        requestor.connect("", 0, *server.get_host_info())
+        requestor.wait_for("on_connect")
+        requestor.send_associate_request(request((CT, EXPLICIT)))
+        requestor.wait_for("on_receive_associate_accept")
+        try:
+            sent = LDicomDS(MemoryBody(bytes(3 << 20)), EXPLICIT)
+            server.get_client(server.get_client_count() - 1).send_c_store_request(1, 1, CT, "1.2", dataset=sent)
+        except LDicomError as error:
+            return took[0], error
+        requestor.wait_for("on_receive_c_store_request")
+        return took[0], None
+
+    def test_closing_all_that_were_accepted(self) -> None:
+        took, error = self.within(LDicomNet.server_close)
+        self.assertLess(took, 2)
+        self.assertIsInstance(error, LDicomError)
+
+    def test_closing_all_of_the_process(self) -> None:
+        took, error = self.within(lambda _server: LDicomNet.shut_down())
+        self.assertLess(took, 2)
+        self.assertIsInstance(error, LDicomError)
+
+    def test_letting_them_finish(self) -> None:
+        took, error = self.within(lambda server: server.drain(SECONDS))
+        self.assertLess(took, 2)
+        self.assertIsNone(error, "the send goes on")
 
 
 class AtTheWrongTime(Ends):
