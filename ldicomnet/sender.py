@@ -421,10 +421,9 @@ class Sender:
             self.ending.by_error(error)
             self.cut()
             raise
-        except LDicomTransportError as error:
+        except LDicomTransportError:
             self.is_broken = True  # the reader finds out why: the peer may have said it before
-            if error.code != ErrorCode.NET_CONNECTION_RESET:
-                self._transport.close()
+            self._transport.close()
             self.operations.end()
             raise
         except BaseException as error:
