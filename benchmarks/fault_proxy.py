@@ -104,7 +104,7 @@ def faults(table: str, seed: object) -> Iterator[Fault]:
     while True:
         row = chance.choices(rows, [row.weight for row in rows])[0]
         after = int(math.exp(chance.uniform(0, math.log(row.longest))))
-        towards = SERVER if row.kind == "vanish" else chance.choice((SERVER, SERVER, CLIENT))
+        towards = chance.choice((SERVER, SERVER, CLIENT))
         yield Fault(row.kind, towards, after, chance.uniform(*row.seconds), chance.randint(1, 255))
 
 
