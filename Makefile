@@ -11,13 +11,14 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench lint docs dist clean check-python
+.PHONY: help demo test bench soak lint docs dist clean check-python
 
 help:
 	@echo "make demo    install the library and run samples/demo.py"
 	@echo "make test    run the tests (ARGS=\"-v -k NAME\" to choose)"
 	@echo "make lint    ruff and mypy --strict"
 	@echo "make bench   measure beside the peers that are installed (ARGS=\"--quick\", \"--list\", \"--help\")"
+	@echo "make soak    faulty and hostile traffic against the server for minutes (ARGS=\"--minutes 10\", \"--help\")"
 	@echo "make docs    build the documentation into site/"
 	@echo "make dist    build the wheel and the source archive into dist/"
 	@echo "make clean   remove what these made, the environments .venv* included"
@@ -35,6 +36,9 @@ lint: $(VENV)/.ready-dev
 
 bench: $(VENV)/.ready-benchmarks
 	@$(PY) -m benchmarks $(ARGS)
+
+soak: $(VENV)/.ready-benchmarks
+	@$(PY) -m benchmarks.soak $(ARGS)
 
 docs: $(VENV)/.ready-docs
 	@$(PY) -m mkdocs build --quiet --strict $(ARGS)

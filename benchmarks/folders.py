@@ -17,6 +17,8 @@ PREAMBLE = 128
 PREFIX = b"DICM"
 GROUP_LENGTH = 12
 """Bytes of the first element of the file meta information, which says how long the rest of it is."""
+INSTANCE_TAG = b"\x02\x00\x03\x00UI"
+"""Media Storage SOP Instance UID and its VR; two bytes of length follow."""
 
 
 class Folders:
@@ -62,16 +64,27 @@ class Folders:
 
 def contents(folder: Path) -> Contents:
     """What is in the DICOM files of a folder."""
-    found: Contents = Counter()
-    for path in folder.iterdir():
-        with path.open("rb") as file:
-            head = file.read(PREAMBLE + len(PREFIX) + GROUP_LENGTH)
-            if head[PREAMBLE : PREAMBLE + len(PREFIX)] != PREFIX:
-                raise ValueError(f"{path.name} is no DICOM file")
-            file.seek(int.from_bytes(head[-4:], "little"), os.SEEK_CUR)
-            size = path.stat().st_size - file.tell()
-            found[size, hashlib.file_digest(file, "sha1").digest()] += 1
-    return found
+    return Counter(stored(path)[1:] for path in folder.iterdir())
+
+
+def stored(path: Path) -> tuple[str, int, bytes]:
+    """SOP instance UID of a DICOM file, as its file meta information has it; size and hash of its data set.
+
+    Raises:
+        ValueError: it is none, or ends within its file meta information.
+    """
+    with path.open("rb") as file:
+        head = file.read(PREAMBLE + len(PREFIX) + GROUP_LENGTH)
+        if head[PREAMBLE : PREAMBLE + len(PREFIX)] != PREFIX:
+            raise ValueError(f"{path.name} is no DICOM file")
+        length = int.from_bytes(head[-4:], "little")
+        meta = file.read(length)
+        if len(meta) < length:
+            raise ValueError(f"{path.name} ends within its file meta information")
+        _, tag, rest = meta.partition(INSTANCE_TAG)
+        uid = rest[2 : 2 + int.from_bytes(rest[:2], "little")] if tag else b""
+        size = os.fstat(file.fileno()).st_size - file.tell()
+        return uid.decode("ascii", "replace").rstrip("\0 "), size, hashlib.file_digest(file, "sha1").digest()
 
 
 def count(folder: Path) -> tuple[int, int]:

@@ -154,6 +154,20 @@ class Process:
             raise Failure(self.complaint() or f"{self.command[0]} was not run")
         return Outcome(output=self._output.decode(errors="replace"), **taken)
 
+    def ends_within(self, limit: float) -> bool:
+        """Wait for its end, or for so long; what it prints is kept."""
+        deadline = time.monotonic() + limit
+        try:
+            while self._read(deadline):
+                pass
+        except OutOfTime:
+            return False
+        return True
+
+    def code(self) -> int:
+        """Its exit status, once it has ended; that of a signal is negative."""
+        return self._popen.wait(STOP_LIMIT)
+
     def complaints(self) -> str:
         """What it wrote to standard error."""
         return self._errors.read_text(encoding="utf-8", errors="replace").strip()

@@ -126,6 +126,7 @@ def _orthanc(sync: str) -> Server:
     return Server(("Orthanc", "{scratch}/orthanc.json"), config=("orthanc.json", ORTHANC.replace("{sync}", sync)))
 
 
+_PYNETDICOM = "-m pynetdicom storescp -q -xe -ta 5 -td 60 -tn 60 -pdu {pdu} -od {out} {port}"
 SERVERS = {
     OURS: _server("driver.py", OURS),
     BARE: _server("bare.py", ""),
@@ -143,6 +144,12 @@ SERVERS = {
     "Orthanc": _orthanc("true"),
     "Orthanc, no sync": _orthanc("false"),
     "store_scp.py": _sample("store_scp.py", "--no-sync -pdu {pdu} -od {out} {port}"),
+    "store_scp.py, as it is": _sample("store_scp.py", "-pdu {pdu} -od {out} {port}"),
+    "pynetdicom storescp": Server(
+        (sys.executable, *_PYNETDICOM.split()),
+        "pynetdicom",
+    ),
+    "storescp --fork +B, 5 s": _dcmtk("storescp -q --fork +B -ta 5 -td 60 -pdu {pdu} -od {out} {port}"),
 }
 
 _ECHO, _ASSOC = "echo --port {port} --n {n} --max-pdu {pdu}", "assoc --port {port} --n {n} --max-pdu {pdu}"
