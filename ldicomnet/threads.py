@@ -138,7 +138,8 @@ def let_idle_end(seconds: float) -> None:
     except IndexError:
         pass
     for thread in ending:
-        thread.join(max(0.0, until - monotonic()))
+        if thread is not threading.current_thread():  # where a finalizer calls, between two jobs
+            thread.join(max(0.0, until - monotonic()))
 
 
 if hasattr(os, "register_at_fork"):

@@ -147,6 +147,30 @@ class Threads(unittest.TestCase):
             self.assertEqual(len(self.new()), 1)
             let_idle_end(SECONDS)
 
+    def test_let_go_by_a_finalizer(self) -> None:
+        """What a job held may go on the idle thread, and close things there: that thread does not wait for itself."""
+        gate, gone, unraisable = threading.Event(), threading.Event(), mock.Mock()
+
+        class Thing:
+            """What a job holds."""
+
+            def job(self) -> None:
+                """Not end before nobody else holds it."""
+                gate.wait(SECONDS)
+
+            def __del__(self) -> None:
+                let_idle_end(SECONDS)
+                gone.set()
+
+        with mock.patch("sys.unraisablehook", unraisable):
+            start(Task(Thing().job, "one"))
+            gate.set()
+            self.assertTrue(gone.wait(SECONDS), unraisable.mock_calls)
+            for thread in self.new():
+                thread.join(SECONDS)
+        unraisable.assert_not_called()
+        self.assertEqual(self.new(), set())
+
     def test_a_job_that_raises_ends_its_thread(self) -> None:
         def job() -> None:
             raise ZeroDivisionError
