@@ -36,7 +36,7 @@ from .sinks import Sink
 from .statistics import kind_of
 from .status import AbortReason, AbortSource, ErrorCode, PduType, RejectReason, RejectResult, RejectSource, Status
 from .threads import Task
-from .timing import NEVER, Limits, Timeouts, deadline
+from .timing import NEVER, Limits, Timeouts
 from .transport import Parked, Transport
 from .upper_layer import RECEIVES_DATA, Action, Effect, Event, State
 
@@ -431,7 +431,7 @@ class Engine:
         acceptable = not isinstance(pdu, AssociateRequest) or bool(pdu.version & 1)
         self.sender.has_queued = False
         action = self._machine.react_to_peer(_EVENTS[PduType(pdu_type)], acceptable)
-        self._deadlines.answer = deadline(self.sender.answer_time())
+        self.sender.await_answer()
         if self._machine.state == State.STA12:
             self.sender.send_release_response_if_agreed(ReleaseResponse())
         if Effect.INDICATE not in action.effects:
@@ -540,8 +540,9 @@ class Engine:
         self._calls.closing()
 
     def _stop_artim(self, _action: Action, _pdu: Pdu | None) -> None:
-        if self._machine.state is not State.STA13:  # another thread has aborted meanwhile: that is timed
-            self._deadlines.artim = NEVER
+        self._deadlines.artim = NEVER
+        if self._machine.state is State.STA13:  # another thread has aborted meanwhile: that is timed
+            self._deadlines.begin_close()
 
     def _send_reject(self, _action: Action, _pdu: Pdu | None) -> None:
         """AE-6, not acceptable: the protocol version is not ours."""

@@ -215,7 +215,7 @@ class Sender:
         action = self._machine.react(event)
         if agreed is not None:
             agreed()
-        self._deadlines.answer = deadline(self.answer_time())
+        self.await_answer()
         if Effect.START_ARTIM in action.effects:
             self._deadlines.begin_close()
             self._calls.closing()
@@ -230,11 +230,19 @@ class Sender:
         if Effect.CLOSE in action.effects:
             self.cut()
 
-    def answer_time(self) -> float | None:
-        """Seconds that the peer has to answer, in the state we are in."""
-        if self._machine.state == State.STA5:
+    def await_answer(self) -> None:
+        """After a step of the machine: the peer has so long to answer, in the state we are in. The other of the two
+        threads that turn the machine may take the next step just then, and what counts is the last one."""
+        is_settled = False
+        while not is_settled:
+            state = self._machine.state
+            self._deadlines.answer = deadline(self._answer_time(state))
+            is_settled = self._machine.state is state
+
+    def _answer_time(self, state: State) -> float | None:
+        if state == State.STA5:
             return self._timeouts.association
-        return self._timeouts.release if self._machine.state in _RELEASING else None
+        return self._timeouts.release if state in _RELEASING else None
 
     # --- messages -------------------------------------------------------------------------------------------------
 

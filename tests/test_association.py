@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from unittest import mock
 
 from ldicomnet import AcceptResult, ErrorCode, LDicomAssociate, LDicomError, LDicomNet, LDicomUsageError, Status
+from ldicomnet.deadlines import Deadlines
 from ldicomnet.pdu import (
     Abort,
     AssociateRequest,
@@ -13,6 +15,7 @@ from ldicomnet.pdu import (
     ReleaseResponse,
     decode,
 )
+from ldicomnet.timing import NEVER, deadline
 from ldicomnet.transport.memory import MemoryTransport, pair
 
 from .support import BIG, CT, EXPLICIT, IMPLICIT, QUICK, SECONDS, VERIFICATION, Ends, Recorder, request
@@ -319,7 +322,7 @@ class Aborts(AgainstPeer):
         self.assertEqual(acceptor.wait_for("on_close")[0], ErrorCode.PDU_TYPE)
 
 
-class Deadlines(AgainstPeer):
+class Waits(AgainstPeer):
     """Each wait ends in one error."""
 
     def test_artim_runs_over_the_whole_request(self) -> None:
@@ -354,6 +357,58 @@ class Deadlines(AgainstPeer):
         _peer, requestor = self.requested_peer()
         requestor.send_release_request()
         self.assertEqual(requestor.wait_for("on_close")[0], ErrorCode.NET_TIME_OUT)
+
+    def test_an_answer_that_another_thread_begins_to_wait_for(self) -> None:
+        """Released in the very moment in which the association is confirmed: that is timed."""
+        peer, requestor = self.peer_of_requestor()
+        requestor.send_associate_request(request())
+        assert requestor._conversation is not None
+        reader, releases = requestor._conversation.engine.sender.outbox.reader, [requestor.send_release_request]
+
+        def meddling(seconds: float | None) -> float:
+            if threading.get_ident() == reader and releases:
+                other = threading.Thread(target=releases.pop())
+                other.start()
+                other.join(SECONDS)
+            return deadline(seconds)
+
+        with mock.patch("ldicomnet.sender.deadline", meddling):
+            self.accept(peer)
+            self.assertEqual(requestor.wait_for("on_close")[0], ErrorCode.NET_TIME_OUT)
+        self.assertEqual(releases, [])
+        self.assertEqual(requestor.statistics.timeouts, {"release": 1})
+
+    def test_an_abort_of_another_thread_while_a_request_arrives(self) -> None:
+        """ARTIM of the abort is not stopped with that of the request (AE-6)."""
+        peer, acceptor = self.peer_of_acceptor()
+        acceptor.answers["on_receive_associate_request"] = lambda *_: None
+        assert acceptor._conversation is not None
+        deadlines = acceptor._conversation.engine._deadlines
+        aborts = [lambda: acceptor.send_abort(0, 0)]
+
+        class Meddling(Deadlines):
+            """Another thread aborts just before ARTIM is stopped."""
+
+            @property
+            def artim(self) -> float:
+                return self._artim
+
+            @artim.setter
+            def artim(self, when: float) -> None:
+                if when == NEVER and aborts:
+                    other = threading.Thread(target=aborts.pop())
+                    other.start()
+                    other.join(SECONDS)
+                self._artim = when
+
+        Meddling._artim = deadlines.artim
+        deadlines.__class__ = Meddling
+        peer.send(request().to_request())
+        self.assertEqual(peer.receive(), Abort(0, 0))
+        self.assertIsNone(peer.receive(), "closed when ARTIM has passed")
+        acceptor.wait_for("on_close")
+        self.assertEqual(aborts, [])
+        self.assertEqual(acceptor.statistics.timeouts, {"artim": 1})
 
     def test_a_message_that_does_not_go_on(self) -> None:
         peer, acceptor = self.associated_peer()
