@@ -55,7 +55,7 @@ class Listener:
     """
 
     def __init__(
-        self, sock: socket.socket, limits: Limits, has_room: Callable[[], bool], arrived: Callable[[], None]
+        self, sock: socket.socket, limits: Limits, has_room: Callable[[], bool], arrived: Callable[[Listener], None]
     ) -> None:
         self._limits = limits
         self._has_room = has_room
@@ -206,7 +206,7 @@ class Listener:
             sock.close()
             return
         self._waiting.append(sock)
-        self._arrived()
+        self._arrived(self)
 
     def _refused(self, error: OSError) -> None:
         """One connection failed (its peer is gone), or the process has nothing left: then wait a little."""

@@ -160,16 +160,16 @@ class LDicomNet(Application):
         if error == ErrorCode.SUCCESS:
             self.accept(self.create_client())
 
-    def _arrived(self) -> None:
-        """A connection request waits; on the accept thread."""
-        if not self._has_default("on_accept") and self._listener is not None:
-            self._listener.unpark()  # the hook could keep the accept thread from them
+    def _arrived(self, listener: Listener) -> None:
+        """A connection request waits; on the accept thread. By now this object may listen no more, or anew."""
+        if not self._has_default("on_accept"):
+            listener.unpark()  # the hook could keep the accept thread from them
         try:
             self.on_accept(ErrorCode.SUCCESS)
         except LDicomTransportError as error:
             _log.debug("a connection was gone before it was accepted: %s", error)
         except (Exception, SystemExit):
-            if self._listener is None:
+            if self._listener is not listener:
                 _log.info("a connection request came while the listening object was closed")
             else:
                 _log.exception("on_accept failed; the request waits for the next accept")

@@ -203,6 +203,29 @@ class Listening(Ends):
         self.assertEqual(server.get_client(0).get_peer_info()[1], sock.getsockname()[1], "the oldest first")
 
 
+    def test_listening_anew_while_a_request_comes(self) -> None:
+        """What came to the old socket is gone: no bug of the hook's, and the new one serves."""
+        server = self.acceptor()
+        done = threading.Event()
+
+        def accept(error: ErrorCode) -> None:
+            vars(server).pop("on_accept")
+            server.close_forced()
+            server.listen("127.0.0.1")
+            done.set()
+            server.accept(server.create_client())
+
+        server.listen("127.0.0.1")
+        with self.assertNoLogs("ldicomnet", "ERROR"):
+            server.on_accept = accept  # type: ignore[method-assign]
+            with socket.create_connection(server.get_host_info(), SECONDS) as sock:
+                self.assertTrue(done.wait(SECONDS))
+                self.assertEqual(sock.recv(1), b"")
+            client = self.requestor()
+            client.connect("", 0, *server.get_host_info())
+            self.assertEqual(client.wait_for("on_connect"), (ErrorCode.SUCCESS,))
+
+
 class Connecting(Ends):
     """The requestor's side."""
 
