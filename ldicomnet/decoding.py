@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from .body import Body, whole
 from .command_set import to_dataset
-from .errors import LDicomDataError
+from .errors import CANNOT_PROCESS, LDicomDataError
 from .part10 import DEFLATED, EXPLICIT_BIG, IMPLICIT_LITTLE, PREAMBLE, PREFIX_END
 from .status import ErrorCode
 from .structure import SHALLOW, Meanings, Walk, is_vr
@@ -188,10 +188,8 @@ def inflate(body: Body, limits: DecodeLimits) -> bytes:
                 raise LDicomDataError(ErrorCode.END, "the deflate stream of the data set is cut off")
             plain.write(piece)
             if plain.tell() > most:
-                raise LDicomDataError(
-                    ErrorCode.MEMORY,
-                    f"{body.size} bytes of a deflated data set inflate to more than {most} (DecodeLimits)",
-                )
+                text = f"{body.size} bytes of a deflated data set inflate to more than {most} (DecodeLimits)"
+                raise LDicomDataError(ErrorCode.MEMORY, text, CANNOT_PROCESS)
     return plain.getvalue()
 
 

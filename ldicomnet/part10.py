@@ -28,7 +28,6 @@ _PREFIX = b"DICM"
 _START_OF_FILE = bytes(PREAMBLE) + _PREFIX
 _SHORT = Struct("<HH2sH")
 _LENGTH = Struct("<HH2sHI")
-_LONG = Struct("<I")
 _LONGEST_UID = 64
 _LONGEST_VALUE = 0xFFFE
 _START = b"\2\0\1\0OB\0\0\2\0\0\0\0\1"
@@ -99,21 +98,32 @@ def decode_header(data: bytes) -> FileMeta:
     Raises:
         LDicomDataError: `data` does not begin like a DICOM file, or ends inside group 0002.
     """
-    position = start_of_meta(data)
+    position = PREFIX_END if data[PREAMBLE:PREFIX_END] == _PREFIX else 0
     if data[position : position + 2] != b"\2\0":
         raise LDicomDataError(ErrorCode.FORMAT, "no file meta information (PS3.10 Section 7.1)")
     values: dict[int, bytes] = {}
     end, length = 0, len(data)
     while data[position : position + 2] == b"\2\0":
-        number, start, after = _element(data, position, _SHORT, _LONG)
-        if after > length:
+        start = position + 8
+        if start > length:
             raise LDicomDataError(ErrorCode.END, "the file ends inside its meta information")
-        values[number], position = data[start:after], after
-        if number == 0 and after - start == 4:
-            end = after + int.from_bytes(values[0], "little")
+        _group, number, vr, size = _SHORT.unpack_from(data, position)
+        if vr in LONG_VRS:
+            size = int.from_bytes(data[start : start + 4].ljust(4, b"\xff"), "little")
+            start += 4
+        elif not vr.isalpha():  # implicit VR
+            size = int.from_bytes(data[start - 4 : start], "little")
+        position = start + size
+        if position > length:
+            raise LDicomDataError(ErrorCode.END, "the file ends inside its meta information")
+        values[number] = data[start:position]
+        if number == 0 and size == 4:
+            end = position + int.from_bytes(values[0], "little")
     if end > position and position + 2 > length:  # some writers count wrong, but then something follows
         raise LDicomDataError(ErrorCode.END, "the file ends inside its meta information")
-    sop_class, sop_instance, transfer_syntax = (_text(values.get(number, b"")) for number in (0x0002, 0x0003, 0x0010))
+    sop_class, sop_instance, transfer_syntax = (
+        values.get(number, b"").decode("latin-1").rstrip("\0 ") for number in (0x0002, 0x0003, 0x0010)
+    )
     return FileMeta(sop_class, sop_instance, transfer_syntax, position)
 
 
@@ -126,33 +136,19 @@ def guess_meta(data: bytes, position: int) -> FileMeta:
     """What takes the place of file meta information, where a file has none or has no transfer syntax in it: read from
     the beginning of the data set. Its UIDs are "" where they are not there.
     """
-    group, _number, vr, _length = _SHORT.unpack(data[position : position + 8].ljust(8, b"\0"))
+    start, values = position, {0x0016: b"", 0x0018: b""}
+    first_group, _number, vr, _length = _SHORT.unpack(data[position : position + 8].ljust(8, b"\0"))
     order, syntax = "<", IMPLICIT_LITTLE
     if vr in SHORT_VRS | LONG_VRS:
-        order, syntax = (">", EXPLICIT_BIG) if group >= 0x0400 else ("<", EXPLICIT_LITTLE)
-    short, long, start = Struct(order + "HH2sH"), Struct(order + "I"), position
-    values: dict[int, bytes] = {}
-    while position + 8 <= len(data) and short.unpack_from(data, position)[0] <= 8 and len(values) < 2:
-        number, begin, after = _element(data, position, short, long)
-        if after <= len(data) and short.unpack_from(data, position)[0] == 8 and number in (0x0016, 0x0018):
-            values[number] = data[begin:after]
-        position = after
-    return FileMeta(_text(values.get(0x0016, b"")), _text(values.get(0x0018, b"")), syntax, start)
-
-
-def _element(data: bytes, position: int, short: Struct, long: Struct) -> tuple[int, int, int]:
-    """Number of an element, and where its value starts and ends; behind `data` where that is not all there."""
-    start, beyond = position + 8, len(data) + 1
-    if start > len(data):
-        return 0, beyond, beyond
-    _group, number, vr, size = short.unpack_from(data, position)
-    if vr in LONG_VRS:
-        start += 4
-        size = long.unpack_from(data, start - 4)[0] if start <= len(data) else beyond
-    elif not vr.isalpha():  # implicit VR
-        (size,) = long.unpack_from(data, start - 4)
-    return number, start, start + size
-
-
-def _text(value: bytes) -> str:
-    return value.decode("latin-1").rstrip("\0 ")
+        order, syntax = (">", EXPLICIT_BIG) if first_group >= 0x0400 else ("<", EXPLICIT_LITTLE)
+    short, long, group = Struct(order + "HH2sH"), Struct(order + "I"), 0
+    while position + 12 <= len(data) and group <= 8 and not all(values.values()):
+        group, number, vr, size = short.unpack_from(data, position)
+        position += 12 if vr in LONG_VRS else 8
+        if vr in LONG_VRS or not vr.isalpha():
+            (size,) = long.unpack_from(data, position - 4)
+        if group == 8 and number in values and position + size <= len(data):
+            values[number] = data[position : position + size]
+        position += size
+    sop_class, sop_instance = (value.decode("latin-1").rstrip("\0 ") for value in values.values())
+    return FileMeta(sop_class, sop_instance, syntax, start)

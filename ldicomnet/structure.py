@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 from struct import Struct
 from typing import NamedTuple
 
-from .errors import LDicomDataError
+from .errors import CANNOT_PROCESS, LDicomDataError
 from .part10 import LONG_VRS, SHORT_VRS
 from .status import ErrorCode
 
@@ -301,6 +301,7 @@ class Walk:
         return LDicomDataError(
             ErrorCode.MEMORY,
             f"the data set has more than {self._most_elements} elements and items (DecodeLimits.elements)",
+            CANNOT_PROCESS,
         )
 
 

@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from unittest import mock
 
 import pydicom
 from pydicom import Dataset, dcmread
@@ -57,6 +58,7 @@ class Quiet(unittest.TestCase):
         self.assertTrue(str(error).isascii() and str(error).isprintable(), str(error))
         self.assertIsNone(error.__cause__)
         self.assertIsNone(error.__context__)
+        self.assertEqual(error.status, 0xC000, "sending it again does not help")
         return error
 
 
@@ -383,6 +385,14 @@ class Limits(unittest.TestCase):
         lenient.decode_limits = LDicomDS.decode_limits
         self.assertEqual(len(lenient.dataset), 1)
 
+    def test_no_memory_left(self) -> None:
+        """Which may pass: the sender is told to try again."""
+        with mock.patch("pydicom.filereader.read_dataset", side_effect=MemoryError):
+            with self.assertRaises(LDicomDataError) as caught:
+                _ = LDicomDS.from_bytes(b"", EXPLICIT).dataset
+        expected = ErrorCode.MEMORY, Status.REFUSED_OUT_OF_RESOURCES
+        self.assertEqual((caught.exception.code, caught.exception.status), expected)
+
     def test_an_error_is_not_kept(self) -> None:
         made = LDicomDS.from_bytes(nested(EXPLICIT, 2, False), EXPLICIT)
         made.decode_limits = DecodeLimits(depth=1)
@@ -624,8 +634,8 @@ class OverAConnection(Quiet, Ends):
             presentation_id, message_id, sop_class, sop_instance, _priority, _ae, _id, dataset = arguments
             try:
                 status = Status.SUCCESS if dataset.dataset.PatientName else Status.FAILURE  # type: ignore[attr-defined]
-            except LDicomDataError:
-                status = Status(0xC000)
+            except LDicomDataError as error:
+                status = error.status
             net.send_c_store_response(presentation_id, message_id, sop_class, sop_instance, status)  # type: ignore[arg-type]
 
         requestor, acceptor = self.associated((CT, EXPLICIT))

@@ -46,7 +46,7 @@ CALLS = {
     ("echo", "SCP"): (53, 41),
     ("echo", "SCU"): (67, 44),
     ("store", "SCP"): (111, 133),
-    ("store", "SCU"): (126, 163),
+    ("store", "SCU"): (120, 163),
 }
 """Calls of Python functions and of C functions for one operation, hooks of this file included: a fifth more than it was
 on Python 3.11 when this was written."""
