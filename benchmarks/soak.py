@@ -174,14 +174,14 @@ def run(options: argparse.Namespace, server: str) -> Record:
     record = Record(server, options.seed, seconds, options.workers, machine.describe())
     with contextlib.ExitStack() as stack:
         stage = _set(stack, options, server)
-        record.before = _bursts(stage)
+        _burst(stage, stage.server)
         baseline = soak_watch.at_rest(stage.server.process.pid)
         record.seconds = _load(stage, seconds, stack)
         for line in stage.lines.values():
             record.faults |= line.told()["fired"]
             line.process.stop()
         after = soak_watch.at_rest(stage.server.process.pid, baseline)
-        record.after = _bursts(stage)
+        _compare(record, stage)
         for name, value in (("", baseline), ("_after", after)):
             record.at_rest |= {f"{key}{name}": number for key, number in vars(value).items()}
         _note(record, stage)
@@ -218,18 +218,28 @@ def _line(stack: contextlib.ExitStack, scratch: Path, table: str, port: int, see
     return Line(process, json.loads(process.line(PROXY_LIMIT))["port"])
 
 
-def _bursts(stage: Stage) -> list[float]:
-    """Objects per second, several times, of the same burst to a server that has nothing else to do."""
-    rates = []
-    wanted = len(list(stage.burst.iterdir()))
-    for _ in range(BURSTS):
-        answer = stage.bench.run(stage.case, Pair(stacks.OURS), stage.server.port, folder=stage.burst).answer
-        if answer.get("n") != wanted:
-            raise Failure(f"{answer.get('n')} of {wanted} objects of a burst were acknowledged")
-        rates.append(wanted / answer["seconds"])
-    for path in stage.burst.iterdir():
-        stage.ledger.acknowledge(path.stem)
-    return rates
+def _burst(stage: Stage, server: Running) -> float:
+    """Objects per second of a burst to a server that has nothing else to do."""
+    sent = [path.stem for path in stage.burst.iterdir()]
+    answer = stage.bench.run(stage.case, Pair(stacks.OURS), server.port, folder=stage.burst).answer
+    if answer.get("n") != len(sent):
+        raise Failure(f"{answer.get('n')} of {len(sent)} objects of a burst were acknowledged")
+    if server is stage.server:
+        for uid in sent:
+            stage.ledger.acknowledge(uid)
+    return len(sent) / answer["seconds"]
+
+
+def _compare(record: Record, stage: Stage) -> None:
+    """The server beside one that has just started, in turns: what slows the machine slows both."""
+    with stage.bench.server(stage.case, Pair("", SERVERS[record.server]), 1) as fresh:
+        _burst(stage, fresh)  # it has done everything once
+        try:
+            for _ in range(BURSTS):
+                record.fresh.append(_burst(stage, fresh))
+                record.aged.append(_burst(stage, stage.server))
+        except Failure as failure:
+            record.unserved.append(f"a burst after the load: {failure}")
 
 
 def _load(stage: Stage, seconds: float, stack: contextlib.ExitStack) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import statistics
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -38,6 +39,10 @@ def _rest(name: str, unit: float = 1.0) -> Figure:
 
 def _most(value: Callable[[Any], float], unit: float = 1.0) -> Figure:
     return lambda record: number(max(map(value, record.samples), default=0.0) / unit)
+
+
+def _median(values: Sequence[float]) -> float:
+    return statistics.median(values) if values else 0.0
 
 
 def _vanished(record: Record) -> str:
@@ -76,10 +81,11 @@ FIGURES: tuple[tuple[str, Figure], ...] = (
     ("clients vanished / still held at the end", _vanished),
     ("objects/s under load, first quarter", lambda record: number(soak_judge.rate(record, 0, 0.25))),
     ("objects/s under load, last quarter", lambda record: number(soak_judge.rate(record, 0.75, 1))),
-    ("objects/s of a burst, before", lambda record: number(max(record.before, default=0.0))),
-    ("objects/s of a burst, after", lambda record: number(max(record.after, default=0.0))),
+    ("objects/s of a burst, one that has just started", lambda record: number(_median(record.fresh))),
+    ("objects/s of a burst, behind the load", lambda record: number(_median(record.aged))),
+    ("times as fast, median of the turns", lambda record: number(soak_judge.throughput(record))),
     ("tracebacks in the server's log", lambda record: _count(record.tracebacks)),
-    ("promises broken", lambda record: _count(soak_judge.broken(record))),
+    ("of our promises, broken", lambda record: _count(soak_judge.broken(record))),
 )
 
 

@@ -73,6 +73,7 @@ class Watch:
 
     def start(self) -> None:
         """Begin."""
+        self._began = monotonic()
         for thread in self._threads:
             thread.start()
 
