@@ -47,6 +47,8 @@ def is_refused(port: int) -> bool:
         socket.create_connection((raw.LOOPBACK, port), 5).close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:
+        pass  # it stopped just while this one waited to be accepted
     return False
 
 
