@@ -7,6 +7,7 @@
 DCMTK's, pynetdicom's and our own clients send to it, many of them over bad lines (fault_proxy.py), some killed on the
 way; hostile ones come in between, and a well-behaved probe once a second. The exit status is 1 if the server, or one of
 our clients, has broken a promise (soak_judge.py). The seed settles what is drawn, and nothing about when it happens.
+Ctrl-C ends the load early, and what there was is reported.
 """
 
 from __future__ import annotations
@@ -250,8 +251,8 @@ def _load(stage: Stage, seconds: float, stack: contextlib.ExitStack) -> float:
     stack.callback(stage.watch.stop)
     began, pause = monotonic(), threading.Event()
     until = began + seconds
-    with Live(stage.line):
-        while (left := until - monotonic()) > 0 and stage.server.process.is_running:
+    with Live(stage.line), _signals() as signals:
+        while (left := until - monotonic()) > 0 and stage.server.process.is_running and not signals:
             stage.hostile.visit(stage.traffic.associations())
             pause.wait(min(TICK, left))
         took = monotonic() - began
@@ -260,6 +261,19 @@ def _load(stage: Stage, seconds: float, stack: contextlib.ExitStack) -> float:
     stage.hostile.stop()
     stage.probe.stop()
     return took
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[list[int]]:
+    """The Ctrl-C and SIGTERM that came: the load ends, and is reported."""
+    came: list[int] = []  # not an event: its lock may be held by who is interrupted
+    names = (signal.SIGINT, signal.SIGTERM)
+    before = {name: signal.signal(name, lambda number, _: came.append(number)) for name in names}
+    try:
+        yield came
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
 
 
 def _note(record: Record, stage: Stage) -> None:

@@ -9,6 +9,7 @@ import io
 import itertools
 import os
 import random
+import signal
 import socket
 import sys
 import tempfile
@@ -564,11 +565,30 @@ class Run(unittest.TestCase):
         self.assertEqual(made.at_rest["threads"], made.at_rest["threads_after"])
         self.assertEqual([thread.name for thread in threading.enumerate() if thread.name.startswith("soak")], [])
 
+    @contextlib.contextmanager
+    def ended_after(self, seconds: float) -> Iterator[None]:
+        """Send this process SIGTERM so long after the load began."""
+        timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGTERM))
+        start, before = soak_traffic.Traffic.start, signal.getsignal(signal.SIGTERM)
+
+        def starting(traffic: soak_traffic.Traffic) -> None:
+            timer.start()
+            start(traffic)
+
+        with mock.patch.object(soak_traffic.Traffic, "start", starting):
+            try:
+                yield
+            finally:
+                timer.cancel()
+                signal.signal(signal.SIGTERM, before)
+
     def test_a_server_that_lies_is_found_out(self) -> None:
         words = "scp --port {port} --out {out} --mode discard"
         with mock.patch.object(soak_hostile, "LIMIT", 1.0):
             server = self.server("benchmarks/driver.py", words, "READY")
-            status, made, output = self.run_with(server, "--seed", "3", "--minutes", "0.015")
+            with self.ended_after(1.0):
+                status, made, output = self.run_with(server, "--seed", "3", "--minutes", "9")
+        self.assertIn(round(made.seconds), range(1, 9), "SIGTERM ends the load, and it is reported")
         self.assertEqual(status, 1)
         self.assertGreater(len(made.lost), 10)
         self.assertIn("BROKEN by ldicomnet: acknowledged objects are on the disk", output)
