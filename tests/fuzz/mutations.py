@@ -27,7 +27,7 @@ PATTERNS = sorted(
         for order in ("big", "little")
     }  # type: ignore[misc]
 )
-REPEATS = (15, 127, LARGEST)
+REPEATS = (1, 2, 4, 16, 64, LARGEST)
 MOST_STACKED = 4
 _LARGE = 4 << 10
 

@@ -86,8 +86,8 @@ def request(data: bytes) -> None:
     associate = LDicomAssociate.from_request(asked)
     answer = associate.accept(lambda uid: ANY_TRANSFER, user_identity_response=b"ticket").to_accept(associate)
     accepted = LDicomAssociate.from_accept(_decoded(answer.encode(), AssociateAccept), associate)
-    ids = [one.presentation_id for one in accepted.presentation_contexts if one.is_accepted or not one.abstract_syntax]
-    assert ids == [one.presentation_id for one in associate.presentation_contexts], "not every context was answered"
+    ids, asked_for = ([one.presentation_id for one in each.presentation_contexts] for each in (accepted, associate))
+    assert ids == asked_for, "not every context was answered"
 
 
 def accept(data: bytes) -> None:
