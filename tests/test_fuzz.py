@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import tempfile
 import threading
 import unittest
@@ -31,11 +32,12 @@ from .fuzz.targets import TARGETS, Target
 from .support import SECONDS
 
 SEED = 20
+MEMORY = TARGETS["pdu"].memory
 LIVE = ("acceptor", "curious", "requestor", "server")
 # Inputs of each target: ways of each mutation of each sample, and inputs with several mutations.
 COUNTS = dict.fromkeys(TARGETS, (20, 200)) | dict.fromkeys(("command_set", "message"), (3, 100))
-COUNTS |= dict.fromkeys(("inbound", "file"), (2, 60)) | dict.fromkeys(LIVE, (1, 25))
-CUTS = {"inbound": 40, "file": 60} | dict.fromkeys(LIVE, 12)
+COUNTS |= dict.fromkeys(("inbound", "file", "data_set"), (2, 60)) | dict.fromkeys(LIVE, (1, 25))
+CUTS = {"inbound": 40, "file": 60, "data_set": 60} | dict.fromkeys(LIVE, 12)
 """Places at which a sample is cut where not at every byte."""
 
 
@@ -261,8 +263,8 @@ class Finds(unittest.TestCase):
             self.assert_found(endless, "no end")
 
     def test_what_it_allocates(self) -> None:
-        self.assert_found(lambda data: bytearray(run.CONSTANT + 4 * len(data) + 1000), "were allocated", bytes(100))
-        check(self.broken(lambda data: bytearray(run.CONSTANT + 3 * len(data))), bytes(1000))
+        self.assert_found(lambda data: bytearray(MEMORY + 4 * len(data) + 1000), "were allocated", bytes(100))
+        check(self.broken(lambda data: bytearray(MEMORY + 3 * len(data))), bytes(1000))
 
     def test_what_a_conversation_leaves_behind(self) -> None:
         gate = threading.Event()

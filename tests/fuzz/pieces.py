@@ -146,8 +146,26 @@ def command_set(data: bytes) -> Iterator[Piece]:
 
 def file(data: bytes) -> Iterator[Piece]:
     """The elements of a DICOM file as far as they are in Explicit VR Little Endian, PS3.10 Section 7.1."""
-    return _chain(data, 132 if data[128:132] == b"DICM" else 0, len(data), _explicit)
+    return _chain(data, 132 if data[128:132] == b"DICM" else 0, len(data), _explicit, _in_element)
+
+
+def data_set(data: bytes) -> Iterator[Piece]:
+    """The elements of a data set in little endian, and what is in sequences of defined length, PS3.5 Section 7."""
+    if data[4:6].isalpha():
+        return _chain(data, 0, len(data), _explicit, _in_element)
+    return _chain(data, 0, len(data), IMPLICIT)
 
 
 def _explicit(data: bytes, start: int) -> Shape:
     return LONG if data[start + 4 : start + 6] in LONG_VRS else SHORT
+
+
+def _in_element(data: bytes, piece: Piece) -> Iterable[Piece]:
+    """The items of a sequence, each with its elements."""
+    if data[piece.start + 4 : piece.start + 6] != b"SQ":
+        return ()
+    return _chain(data, piece.content, piece.end, IMPLICIT, _in_sequence_item)
+
+
+def _in_sequence_item(data: bytes, piece: Piece) -> Iterable[Piece]:
+    return _chain(data, piece.content, piece.end, _explicit, _in_element)

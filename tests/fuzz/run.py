@@ -20,8 +20,8 @@ from .targets import Target
 
 PER = 64 << 10
 """Bytes for which a target has its `seconds` of processor time."""
-FACTOR, CONSTANT = 4, 3 << 20
-"""Bytes that may be allocated at once: for each byte of input, and beside that."""
+FACTOR = 4
+"""Bytes that may be allocated at once for each byte of input, beside the target's `memory`."""
 MEMORY_EVERY = 8
 """Of how many inputs in a long run one is measured, which takes several times as long."""
 ENDLESS = 30
@@ -118,7 +118,7 @@ def _check_memory(target: Target, data: bytes) -> None:
         grown = tracemalloc.get_traced_memory()[1] - before
     finally:
         tracemalloc.stop()
-    if grown > FACTOR * len(data) + CONSTANT:
+    if grown > FACTOR * len(data) + target.memory:
         raise Finding(f"{grown} bytes were allocated for {len(data)}")
 
 

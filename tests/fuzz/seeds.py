@@ -149,7 +149,7 @@ STREAMS = {
 
 def _explicit(number: int, vr: bytes, value: bytes, group: int = 2) -> bytes:
     value += b"\0" * (len(value) & 1)
-    if vr == b"OB":
+    if vr in (b"OB", b"OW", b"SQ", b"UN", b"UT"):
         return struct.pack("<HH2sHI", group, number, vr, 0, len(value)) + value
     return struct.pack("<HH2sH", group, number, vr, len(value)) + value
 
@@ -182,6 +182,46 @@ FILES = {
     "preamble_and_data_set": bytes(128) + b"DICM" + raw.data_set(INSTANCE),
 }
 
+# --- data sets, PS3.5 Section 7 ------------------------------------------------------------------------------------
+
+UNDEFINED = b"\xff" * 4
+ITEM, ITEM_END, SEQUENCE_END = (struct.pack("<HH", 0xFFFE, number) for number in (0xE000, 0xE00D, 0xE0DD))
+
+
+def _sequence(depth: int, innermost: bytes) -> bytes:
+    """A sequence of one item, within another, and so on; all of defined length."""
+    for _ in range(depth):
+        innermost = _explicit(0x1115, b"SQ", ITEM + struct.pack("<I", len(innermost)) + innermost, 8)
+    return innermost
+
+
+def _undefined_sequence(depth: int, innermost: bytes) -> bytes:
+    """The same of undefined length, in implicit VR."""
+    tag = struct.pack("<HH", 8, 0x1115)
+    for _ in range(depth):
+        item_of_it = ITEM + UNDEFINED + innermost + ITEM_END + bytes(4)
+        innermost = tag + UNDEFINED + item_of_it + SEQUENCE_END + bytes(4)
+    return innermost
+
+
+REFERENCE = _explicit(0x1150, b"UI", raw.CT.encode(), 8)
+FRAGMENTS = b"".join(ITEM + struct.pack("<I", len(data)) + data for data in (b"", bytes(16), bytes(8)))
+DATA_SETS = {
+    "explicit": EXPLICIT_DATA_SET,
+    "implicit": raw.data_set(INSTANCE, 256),
+    "sequence": _sequence(1, REFERENCE + REFERENCE),
+    "sequences_within_each_other": _sequence(9, REFERENCE),
+    "sequence_implicit": _undefined_sequence(1, raw.element(0x1150, raw.CT, group=8)),
+    "sequences_within_each_other_implicit": _undefined_sequence(9, raw.element(0x1150, raw.CT, group=8)),
+    "sequence_of_unknown_vr": _explicit(0x1115, b"UN", ITEM + struct.pack("<I", len(REFERENCE)) + REFERENCE, 8),
+    "fragments": struct.pack("<HH2sH", 0x7FE0, 0x10, b"OB", 0) + UNDEFINED + FRAGMENTS + SEQUENCE_END + bytes(4),
+    "private": _explicit(0x10, b"LO", b"GEMS_PETD_01", 9) + _explicit(0x1001, b"UN", bytes(8), 9),
+    "every_vr": b"".join(
+        _explicit(0x1000 + at, vr, bytes(8), 9)
+        for at, vr in enumerate(b"AE AS AT CS DA DS DT FL FD IS LO LT OB OW PN SH SL SS ST TM UI UL UN US UT".split())
+    ),
+}
+
 # --- the table ----------------------------------------------------------------------------------------------------
 
 SEEDS: dict[str, dict[str, bytes]] = {
@@ -210,6 +250,7 @@ SEEDS: dict[str, dict[str, bytes]] = {
     "inbound": STREAMS,
     "header": {name: data for name, data in FILES.items() if not name.startswith(("data_set", "preamble"))},
     "file": FILES,
+    "data_set": DATA_SETS,
     "acceptor": {name: b"".join(parts) for name, parts in REQUESTOR_SENDS.items()},
     "requestor": {name: b"".join(parts) for name, parts in ACCEPTOR_SENDS.items()},
 }

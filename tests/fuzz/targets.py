@@ -19,7 +19,7 @@ from ldicomnet.items import (
     encode_user_information,
 )
 from ldicomnet.message import decode as decode_message
-from ldicomnet.part10 import decode_header
+from ldicomnet.part10 import EXPLICIT_LITTLE, IMPLICIT_LITTLE, decode_header
 from ldicomnet.pdu import AssociateAccept, AssociateRequest
 from ldicomnet.user_information import UserInformation
 from ldicomnet.wire import Cursor
@@ -123,6 +123,17 @@ def file(data: bytes) -> None:
     assert 0 <= found.size <= len(data)
 
 
+def data_set(data: bytes) -> None:
+    """A data set, decoded and printed; what pydicom raises of single values is the reader's to handle."""
+    for transfer_syntax in (EXPLICIT_LITTLE, IMPLICIT_LITTLE):
+        try:
+            found = LDicomDS.from_bytes(data, transfer_syntax).dataset
+        except LDicomDataError:
+            continue
+        with suppress(Exception):
+            str(found)
+
+
 class Target(NamedTuple):
     """One row of the table."""
 
@@ -136,12 +147,16 @@ class Target(NamedTuple):
     """Finds the pieces of its inputs."""
     seconds: float = 0.05
     """Seconds of processor time for each 64 KB of input that has begun."""
+    memory: int = 3 << 20
+    """Bytes that it may allocate at once, beside `run.FACTOR` for each byte of input."""
 
 
 SIX_TIMES = 6 * 0.05
 """Seconds likewise, where the input is read six times."""
 LIVE = 0.5
 """Seconds likewise: 64 KB may ask for a thousand things, each of which is done and answered."""
+PYDICOM = 1.0, 32 << 20
+"""Seconds and memory of what pydicom makes: each element an object, and of all of them a text."""
 PROTOCOL, DATA = (LDicomProtocolError,), (LDicomDataError,)
 TARGETS = {
     row.name: row
@@ -156,6 +171,7 @@ TARGETS = {
         Target("inbound", inbound, (), "inbound", pieces.pdus, SIX_TIMES),
         Target("header", header, DATA, "header", pieces.file),
         Target("file", file, DATA, "file", pieces.file),
+        Target("data_set", data_set, (), "data_set", pieces.data_set, *PYDICOM),
         Target("acceptor", acceptor, (), "acceptor", pieces.pdus, LIVE),
         Target("curious", curious, (), "acceptor", pieces.pdus, LIVE),
         Target("requestor", requestor, (), "requestor", pieces.pdus, LIVE),
