@@ -35,6 +35,7 @@ import pydicom
 
 from ldicomnet import (
     ANY_TRANSFER,
+    Command,
     DebugMode,
     ErrorCode,
     LDicomAssociate,
@@ -172,6 +173,10 @@ class Wild(LDicomNet):
             and sum(statistics.endings.values()) == ends
         )
 
+    def __del__(self) -> None:
+        if vars(self).get("_conversation") is not None:  # it was made at all
+            self.close()
+
     # --- methods that are counted ---------------------------------------------------------------------------------
 
     def attach(self, transport: Any, requestor: bool) -> None:
@@ -226,6 +231,16 @@ class Wild(LDicomNet):
     def on_receive_abort(self, *numbers: Any) -> None:
         self.visit("on_receive_abort")
 
+    def take(self, dataset: LDicomDS) -> None:
+        """Do something with a received data set, or keep it beyond the hook."""
+        chance = self.walk.rng.random()
+        if chance < 0.1:
+            self.walk.kept.append(dataset)
+        elif chance < 0.3:
+            assert dataset.dataset.SOPClassUID == CT
+        elif chance < 0.5:
+            assert len(dataset.read()) == dataset.size
+
     def answer(self, row: Row, context: int, message_id: int) -> None:
         """Answer a request of the peer, as its kind is answered."""
         response = row.response
@@ -240,6 +255,8 @@ class Wild(LDicomNet):
 def _message_hook(row: Row) -> Callable[..., None]:
     def hook(self: Wild, context: int, message_id: int, *rest: Any) -> None:
         self.visit(row.hook)
+        if rest and isinstance(rest[-1], LDicomDS):
+            self.take(rest[-1])
         if row.is_request:
             self.answer(row, context, message_id)
 
@@ -334,9 +351,20 @@ def echo(walk: Walk, rng: Random, net: Wild) -> None:
     send(walk, rng, net, (BY_NAME["c_echo_request"],))
 
 
+def send_data(walk: Walk, rng: Random, net: Wild) -> None:
+    """A command set of one's own."""
+    command = LDicomDS.init_cs(rng.choice((Command.C_ECHO, Command.N_GET, Command.C_FIND)), rng.random() < 0.5)
+    walk.attempt(net.send_data, 1, command, None)
+
+
 def raise_it(walk: Walk, rng: Random, net: Wild) -> None:
     """Fail."""
     raise OnPurpose
+
+
+def leave_it(walk: Walk, rng: Random, net: Wild) -> None:
+    """Fail as if the program was to end."""
+    raise SystemExit
 
 
 def pause(walk: Walk, rng: Random, net: Wild) -> None:
@@ -401,6 +429,11 @@ def listen(walk: Walk, rng: Random, net: Wild) -> None:
         walk.attempt(server.listen, "127.0.0.1") if rng.random() < 0.7 else walk.attempt(server.close)
 
 
+def accept(walk: Walk, rng: Random, net: Wild) -> None:
+    """A request that a hook has left waiting."""
+    walk.attempt(net.accept, walk.new())
+
+
 def shut_down(walk: Walk, rng: Random, net: Wild) -> None:
     """Close everything."""
     walk.attempt(LDicomNet.shut_down)
@@ -422,7 +455,14 @@ def intrude(walk: Walk, rng: Random, net: Wild) -> None:
         pass  # nobody listens just then
 
 
-SENDS: dict[str, Step] = {"send": send, "store": store, "echo": echo, "look": look, "intrude": intrude}
+SENDS: dict[str, Step] = {
+    "send": send,
+    "store": store,
+    "echo": echo,
+    "send_data": send_data,
+    "look": look,
+    "intrude": intrude,
+}
 ENDS: dict[str, Step] = {
     "close": calls("close"),
     "close_forced": calls("close_forced"),
@@ -433,10 +473,11 @@ ENDS: dict[str, Step] = {
     "release": calls("send_release_request"),
     "connect": connect,
 }
-RARE: dict[str, Step] = {"listen": listen, "shut_down": shut_down, "meddle": meddle}
+RARE: dict[str, Step] = {"listen": listen, "shut_down": shut_down, "meddle": meddle, "accept": accept}
 STEPS = SENDS | ENDS | RARE
 WHIMS: dict[str, Step] = ENDS | {
     "raise": raise_it,
+    "exit": leave_it,
     "pause": pause,
     "stall": stall,
     "echo": echo,
@@ -457,6 +498,7 @@ class Walk:
         ended: set when everybody is to come to an end.
         changed: notified when a count of one of `nets` has changed.
         failures: what went wrong, in words.
+        kept: received data sets.
         sockets: plain ones, which are closed at the end.
         switching: seconds after which the interpreter takes another thread; the shorter, the stranger the order.
     """
@@ -477,6 +519,7 @@ class Walk:
         self.nets: list[Wild] = []
         self.servers: list[Wild] = []
         self.sockets: list[socket.socket] = []
+        self.kept: list[LDicomDS] = []
         self.failures: list[str] = []
         self.slowest = 0.0
         self.ended = threading.Event()
@@ -504,7 +547,7 @@ class Walk:
         began = monotonic()
         try:
             done = method(*arguments)
-        except (LDicomError, OnPurpose):
+        except (LDicomError, OnPurpose, SystemExit):
             return False
         except Exception:
             self.failures.append(f"{getattr(method, '__name__', method)} raised:\n{traceback.format_exc()}")
@@ -635,7 +678,7 @@ class Watch(logging.Handler):
         self.found: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        if not record.exc_info or not isinstance(record.exc_info[1], OnPurpose):
+        if not record.exc_info or not isinstance(record.exc_info[1], OnPurpose | SystemExit):
             self.found.append(logging.Formatter("%(levelname)s %(name)s: %(message)s").format(record))
 
     def _note(self, ending: Any) -> None:
