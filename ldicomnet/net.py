@@ -75,6 +75,7 @@ class LDicomNet(Application):
         super().__init__(path, mode, is_initialized=not defer_init)
         self._conversation: Conversation | None = None
         self._listener: Listener | None = None
+        self._accepting: Listener | None = None  # the same, and still there when it has been closed
         self._server: LDicomNet | None = None
         self._clients: Clients[LDicomNet] = Clients()
         self._ledger = Ledger()
@@ -141,7 +142,7 @@ class LDicomNet(Application):
             self._accept_from(sock)
 
     def _accept_from(self, sock: socket.socket) -> None:
-        listener = self._listener = Listener(sock, self.limits, self._clients.has_room, self._arrived)
+        listener = self._listener = self._accepting = Listener(sock, self.limits, self._clients.has_room, self._arrived)
         self._clients.open(self.limits)
         try:
             self._register()
@@ -422,8 +423,11 @@ class LDicomNet(Application):
             self._conversation.engine.close_forced()
 
     def _await_end(self, seconds: float) -> None:
+        until = monotonic() + seconds
+        if self._accepting is not None and self._listener is None:
+            self._accepting.join(seconds)
         if self._conversation is not None:
-            self._conversation.engine.join(seconds)
+            self._conversation.engine.join(until - monotonic())
 
     # --- state ----------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Very many connections, good and bad, one after the other and at once; and the end of a process with some of them."""
+"""Very many connections, good and bad, one after the other and at once."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import gc
 import os
 import resource
 import socket
-import subprocess
-import sys
 import threading
 import unittest
 from collections.abc import Callable
@@ -179,70 +177,6 @@ class Many(unittest.TestCase):
             sock.close()
         self.assertEqual(self.at_rest(), before)
         self.assertLess(anonymous() - memory, 32 << 10)
-
-
-ENDINGS = {
-    "a connection, a listening object and an idle thread": "",
-    "a hook that never returns": "client.send_c_echo_request(1, 1); held.wait(10)",
-    "a hook beside the reader that never returns": "client.send_n_get_request(1, 2, V, '1.2', []); held.wait(10)",
-    "a send that nobody reads": "threading.Thread(target=stuck, daemon=True).start(); sending.wait(10)",
-}
-PROGRAM = """
-import socket, sys, threading, time
-from ldicomnet import LDicomAssociate, LDicomDS, LDicomNet, VERIFICATION as V, background
-held, ready, sending = threading.Event(), threading.Event(), threading.Event()
-class Server(LDicomNet):
-    def on_receive_associate_request(self, associate):
-        self.send_associate_accept(associate.accept(lambda uid: ["1.2.840.10008.1.2"]))
-    def on_receive_c_echo_request(self, *arguments):
-        held.set(); time.sleep(1000)
-    @background
-    def on_receive_n_get_request(self, *arguments):
-        held.set(); time.sleep(1000)
-class Client(LDicomNet):
-    def on_connect(self, error):
-        associate = LDicomAssociate(True)
-        associate.default(); associate.set_called("A"); associate.set_calling("B")
-        associate.add_context(V, "1.2.840.10008.1.2")
-        self.send_associate_request(associate)
-    def on_receive_associate_accept(self, associate):
-        ready.set()
-def stuck():
-    sending.set()
-    big = LDicomDS.from_bytes(bytes(64 << 20), "1.2.840.10008.1.2", V, "1.2")
-    server.get_client(0).send_c_store_request(1, 1, V, "1.2", dataset=big)
-server, client = Server(), Client()
-server.listen("127.0.0.1")
-silent = socket.create_connection(server.get_host_info())
-if {stuck}:
-    server.get_client_count()
-    silent.close()
-client.connect("", 0, *server.get_host_info())
-ready.wait(10)
-if {stuck}:
-    client.on_receive_c_store_request = lambda *_: time.sleep(1000)
-{work}
-print("ending", flush=True)
-sys.exit()
-"""
-
-
-class Exit(unittest.TestCase):
-    """The interpreter ends at once, whatever is still going on."""
-
-    def test_with(self) -> None:
-        for what, work in ENDINGS.items():
-            with self.subTest(what):
-                program = PROGRAM.replace("{work}", work).replace("{stuck}", str("stuck" in work))
-                process = subprocess.Popen(
-                    [sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-                )
-                self.addCleanup(process.kill)
-                assert process.stdout is not None
-                line, begun = process.stdout.readline(), monotonic()
-                _rest, errors = process.communicate(timeout=SECONDS)
-                self.assertEqual((line, process.returncode, errors), ("ending\n", 0, ""))
-                self.assertLess(monotonic() - begun, 2)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from ldicomnet import (
 )
 from ldicomnet.body import FileBody, MemoryBody
 from ldicomnet.engine import Engine
+from ldicomnet.listener import Listener
 from ldicomnet.threads import let_idle_end
 
 from .support import CT, EXPLICIT, SECONDS, Ends, Recorder, accept_all, request
@@ -352,6 +353,28 @@ class Connecting(Ends):
         for net in (client, accepted):
             net.wait_for("on_close")
         self.assertFalse(server.is_activated())
+
+    def test_shut_down_waits_for_accept_threads(self) -> None:
+        """Then the port is free."""
+        server = self.acceptor()
+        server.listen("127.0.0.1")
+        address, gate, real = server.get_host_info(), threading.Event(), Listener._dispose
+        self.addCleanup(gate.set)
+
+        def slow(listener: Listener) -> None:
+            gate.wait(SECONDS)
+            real(listener)
+
+        with mock.patch.object(Listener, "_dispose", slow):
+            closing = threading.Thread(target=LDicomNet.shut_down)
+            closing.start()
+            closing.join(0.1)
+            self.assertTrue(closing.is_alive())
+            gate.set()
+            closing.join(SECONDS)
+        again = self.acceptor()
+        again.listen(*address)
+        self.assertFalse(closing.is_alive())
 
     def test_one_thread_for_each_connection_and_none_after(self) -> None:
         let_idle_end(SECONDS)

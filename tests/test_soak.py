@@ -42,6 +42,7 @@ from benchmarks.soak_objects import Supply
 from benchmarks.soak_probe import Probe
 from benchmarks.soak_watch import Counts, Sample, Sweeper
 from ldicomnet import ANY_TRANSFER, LDicomAssociate, LDicomDS, LDicomNet
+from ldicomnet.threads import let_idle_end
 
 from .support import SECONDS
 
@@ -501,6 +502,7 @@ class Rest(unittest.TestCase):
 
     @unittest.skipUnless(procfs.HERE, "/proc is Linux's")
     def test_counts(self) -> None:
+        let_idle_end(SECONDS)
         here = os.getpid()
         before = Counts.of(here)
         over = threading.Event()

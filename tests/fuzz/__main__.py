@@ -90,15 +90,17 @@ def replay(targets: list[Target], paths: list[Path]) -> int:
 
 
 def fuzz(options: argparse.Namespace) -> int:
-    """Each target in its turn until time is up."""
+    """Each target in its turn until time is up, each with one input at least."""
     end = monotonic() + 60 * options.minutes
     turn = min(SLICE, 60 * options.minutes / len(options.targets))
     turns = [Turn(target, options.seed) for target in options.targets]
     print(f"seed {options.seed}, {len(turns)} targets, {options.minutes:g} minutes", flush=True)
-    while monotonic() < end and any(one.goes_on for one in turns):
+    while any(one.goes_on for one in turns):
         for one in turns:
-            if one.goes_on and monotonic() < end:
+            if one.goes_on:
                 one.run(min(end, monotonic() + turn))
+        if monotonic() >= end:
+            break
     found = sum(not one.goes_on for one in turns)
     print(f"{sum(one.number for one in turns)} inputs, {found} findings")
     return 1 if found else 0
@@ -121,7 +123,7 @@ class Turn:
     def run(self, until: float) -> None:
         """Run until then, or until something is found."""
         start, first = monotonic(), self.number
-        while self.goes_on and monotonic() < until:
+        while self.goes_on and (self.number == 0 or monotonic() < until):
             data = self.fuzz.input(self.number)
             try:
                 check(self.target, data, measures_memory=self.number % MEMORY_EVERY == 0)
