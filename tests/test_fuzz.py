@@ -169,7 +169,7 @@ class Mutating(unittest.TestCase):
                 yield f"{target.name}: {name}", sample
 
     def test_pieces_are_found(self) -> None:
-        """The pieces of a valid input leave nothing over, but in a file in implicit VR, or behind an undefined length."""
+        """Pieces of valid input leave nothing over, but in a file in implicit VR and behind undefined lengths."""
         for name, sample in self.samples():
             ends = {0, *(piece.end for piece in sample.pieces)}
             with self.subTest(name):

@@ -95,12 +95,9 @@ def fuzz(options: argparse.Namespace) -> int:
     turn = min(SLICE, 60 * options.minutes / len(options.targets))
     turns = [Turn(target, options.seed) for target in options.targets]
     print(f"seed {options.seed}, {len(turns)} targets, {options.minutes:g} minutes", flush=True)
-    while any(one.goes_on for one in turns):
-        for one in turns:
-            if one.goes_on:
-                one.run(min(end, monotonic() + turn))
-        if monotonic() >= end:
-            break
+    while going := [one for one in turns if one.goes_on and (one.number == 0 or monotonic() < end)]:
+        for one in going:
+            one.run(min(end, monotonic() + turn))
     found = sum(not one.goes_on for one in turns)
     print(f"{sum(one.number for one in turns)} inputs, {found} findings")
     return 1 if found else 0
