@@ -57,6 +57,7 @@ from .upper_layer import Event
 from .workers import Workers, is_background
 
 _log = logging.getLogger("ldicomnet.net")
+_CANCEL = int(Command.C_CANCEL)
 _PROGRESS_EVERY = 0.05
 """Seconds between two calls of `on_progress_status` for one message, but for the last."""
 _ENDED = (ErrorCode.NET_INVALID, ErrorCode.NET_NOT_CONNECTED)
@@ -72,7 +73,7 @@ class _Beside(threading.local):
 
     conversation: Conversation | None = None
     message: Message | None = None
-    """For which a hook was called last, on any thread."""
+    """What that hook was called for."""
 
 
 beside = _Beside()
@@ -131,12 +132,13 @@ class Conversation:
         self._syntaxes: dict[int, str] = {}  # accepted context IDs with their transfer syntaxes
         self._unanswered: dict[int, Message] = {}  # the peer's requests by message ID
         self._cancelled: set[int] = set()
+        self._delivered: Message | None = None  # for which a hook was called last on the reader thread
         self._workers = Workers(f"ldicomnet-{number}-worker", 1)
         self._wants_data = overrides(net, "on_receive_data")
         self._names_sinks = overrides(net, "on_begin_data")
         self._changes_responses = overrides(net, "on_before_send_command_set")
         self._progress_at = 0.0
-        self._before: dict[int, tuple[Message, tuple[Any, ...]]] = {}  # sent last of each kind; its values but the ID
+        self._before: dict[int, tuple[tuple[Any, ...], Message]] = {}  # sent last of each kind; all of it but the ID
         wants = Wants(
             received=self.received if overrides(net, "on_receive") else None,
             sent=overrides(net, "on_send"),
@@ -221,37 +223,38 @@ class Conversation:
 
     def send(self, row: Row, presentation_id: int, values: tuple[Any, ...], dataset: Any, group_length: bool) -> None:
         """Send the message of `row`; see `Services`."""
-        syntax = self._syntax_to_send(presentation_id)
-        if dataset is None and row.needs_dataset:
-            raise LDicomUsageError(f"dataset is None: a {row.name} carries a data set (PS3.7 Sections 9.3, 10.3)")
-        message = self._message(row, presentation_id, values, dataset is not None)
-        body = None if dataset is None else to_body(dataset, syntax, group_length)
-        if message.is_response and self._changes_responses:
+        before, message = self._before.get(row.field), None
+        if before is not None and before[0] == (presentation_id, values[1:], dataset is None):
+            message = before[1].with_id(values[0])
+        if message is None:
+            message = self._new_message(row, presentation_id, values, dataset is not None)
+        body = None if dataset is None else to_body(dataset, self._syntaxes[presentation_id], group_length)
+        if self._changes_responses and message.is_response:
             message = self._changed(message)
-        self._transmit(message, body)
+        if message.kind.is_final:
+            self._send_final(message, body)
+        else:
+            self._send_whole(message, body)
 
-    def _message(self, row: Row, presentation_id: int, values: tuple[Any, ...], has_data_set: bool) -> Message:
-        """The message; made of the one before of its kind where it differs from that in the message ID at most, as
-        echoes do, and the answers of a C-FIND."""
-        values_but_id = values[1:]
-        before = self._before.get(row.field)
-        if before is not None and before[1] == values_but_id and before[0].is_on(presentation_id, has_data_set):
-            message = before[0].with_id(values[0])
-            if message is not None:
-                return message
+    def _new_message(self, row: Row, presentation_id: int, values: tuple[Any, ...], has_data_set: bool) -> Message:
+        """The message; kept for the next of its kind, which may differ in its ID alone, as echoes do, and the answers
+        of a C-FIND."""
+        self._check_context(presentation_id)
+        if row.needs_dataset and not has_data_set:
+            raise LDicomUsageError(f"dataset is None: a {row.name} carries a data set (PS3.7 Sections 9.3, 10.3)")
         try:
             message = build(row, presentation_id, values, has_data_set)
         except LDicomUsageError as error:
             return self._build_cleaned(row, presentation_id, values, has_data_set, error)
         if row.uid_places[1] < 0 and not row.has_list:  # what names an instance will hardly come again
-            self._before[row.field] = message, values_but_id
+            self._before[row.field] = (presentation_id, values[1:], not has_data_set), message
         return message
 
     def _build_cleaned(
         self, row: Row, presentation_id: int, values: tuple[Any, ...], has_data_set: bool, error: LDicomUsageError
     ) -> Message:
         """A response without what its request gave as a UID and is none; a later one may have taken its message ID."""
-        requests = () if row.is_request else (self._unanswered.get(values[0]), beside.message)
+        requests = () if row.is_request else (self._unanswered.get(values[0]), beside.message or self._delivered)
         hostile = [value for request in requests if request and request.row for value in request.arguments()]
         cleaned = tuple(
             "" if isinstance(value, str) and value in hostile and not is_tolerable_uid(value) else value
@@ -263,30 +266,31 @@ class Conversation:
 
     def send_data(self, presentation_id: int, command_set: bytes, dataset: Any, group_length: bool) -> None:
         """Send a message of any kind."""
-        syntax = self._syntax_to_send(presentation_id)
+        self._check_context(presentation_id)
         try:
             message = decode(presentation_id, command_set)
         except LDicomProtocolError as error:
             raise LDicomUsageError(f"command_set is not one: {error}") from error
-        body = None if dataset is None else to_body(dataset, syntax, group_length)
-        self._transmit(message, body)
-
-    def _transmit(self, message: Message, body: Body | None) -> None:
-        """Send; the final response to a request answers it, and not the next one, which may have the same ID."""
-        if not message.is_final:
+        body = None if dataset is None else to_body(dataset, self._syntaxes[presentation_id], group_length)
+        if message.is_final:
+            self._send_final(message, body)
+        else:
             self._send_whole(message, body)
-            return
-        request = self._unanswered.get(message.message_id)
-        self._send_whole(message, body)
-        if request is not None and self._unanswered.get(message.message_id) is request:
-            self._unanswered.pop(message.message_id, None)
-            self._cancelled.discard(message.message_id)
 
-    def _syntax_to_send(self, presentation_id: int) -> str:
-        """The transfer syntax of an accepted context; an error that says why nothing can be sent on any other."""
-        syntax = self._syntaxes.get(presentation_id) if isinstance(presentation_id, int) else None
-        if syntax is not None:
-            return syntax
+    def _send_final(self, message: Message, body: Body | None) -> None:
+        """The final response answers its request, and not the next one, which may have the same message ID."""
+        unanswered, message_id = self._unanswered, message.message_id
+        request = unanswered.get(message_id)
+        self._send_whole(message, body)
+        if request is not None and unanswered.get(message_id) is request:
+            unanswered.pop(message_id, None)
+            if self._cancelled:
+                self._cancelled.discard(message_id)
+
+    def _check_context(self, presentation_id: int) -> None:
+        """Raise, and say why nothing can be sent, on a context that was not accepted."""
+        if isinstance(presentation_id, int) and presentation_id in self._syntaxes:
+            return
         checks.number("presentation_id", presentation_id, 0xFF, ErrorCode.PDU_ID)
         self.engine.sender.check_associated()
         raise LDicomUsageError(
@@ -455,7 +459,7 @@ class Conversation:
         """
         if message.refused is not None:
             return
-        row, body, dataset = message.row, message.body, None
+        row, body, dataset = message.kind.row, message.body, None
         arguments: tuple[Any, ...] = message.arguments() if row else ()
         if body is not None:
             class_place, instance_place = row.uid_places if row else (-1, -1)
@@ -470,25 +474,28 @@ class Conversation:
             arguments = (*arguments, dataset)
         self._arrived(message)
         hook = getattr(self.net, row.hook) if row else None
-        delivered = message, hook, arguments, dataset
-        if not is_background(hook) or not self._workers.run(lambda: self._deliver_beside(*delivered)):
-            self._deliver(*delivered)
+        if not is_background(hook) or not self._put_beside(message, hook, arguments, dataset):
+            self._delivered = message
+            self._deliver(message, hook, arguments, dataset)
+
+    def _put_beside(self, *delivered: Any) -> bool:
+        """Have another thread call the hooks of a message; False where too many wait for that already."""
+        return self._workers.run(lambda: self._deliver_beside(*delivered))
 
     def _deliver_beside(self, *delivered: Any) -> None:
         """As `_deliver`, on a thread that may outlive the association; nothing begins any more once that is over."""
         if self.engine.is_over:
             return
-        beside.conversation = self
+        beside.conversation, beside.message = self, delivered[0]
         try:
             self._deliver(*delivered)
         finally:
-            beside.conversation = None
+            beside.conversation = beside.message = None
 
     def _deliver(
         self, message: Message, hook: Callable[..., None] | None, arguments: tuple[Any, ...], dataset: LDicomDS | None
     ) -> None:
         """Call the hooks of a message; an exception is logged and answered."""
-        beside.message = message
         try:
             if self._wants_data:
                 self.net.on_receive_data(message.presentation_id, to_dataset(message.command_set), dataset)
@@ -509,10 +516,11 @@ class Conversation:
 
     def _arrived(self, message: Message) -> None:
         self.command_set = message.command_set
-        if message.expects_response:
-            self._cancelled.discard(message.message_id)  # that was the one before with this ID
+        if message.kind.expects_response:
+            if self._cancelled:
+                self._cancelled.discard(message.message_id)  # that was the one before with this ID
             self._unanswered[message.message_id] = message
-        elif message.field == Command.C_CANCEL and message.message_id in self._unanswered:
+        elif message.kind.field == _CANCEL and message.message_id in self._unanswered:
             self._cancelled.add(message.message_id)
 
     def _fail(self, message: Message, status: Status) -> None:

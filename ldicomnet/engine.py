@@ -33,7 +33,6 @@ from .pdu import (
 )
 from .sender import Sender
 from .sinks import Sink
-from .statistics import kind_of
 from .status import AbortReason, AbortSource, ErrorCode, PduType, RejectReason, RejectResult, RejectSource, Status
 from .threads import Task
 from .timing import NEVER, Limits, Timeouts
@@ -255,19 +254,23 @@ class Engine:
 
     def _read(self) -> None:
         inbound, machine, tells_progress = self._inbound, self._machine, self._wants.progress
+        is_unfinished = False
         while machine.state is not State.STA1 and not inbound.stopped:
-            count = self._receive()
+            count = self._receive(is_unfinished)
             if not count:
                 self._closed_by_peer()
                 return
-            inbound.received(count)
+            is_unfinished = inbound.received(count)
             if tells_progress and inbound.is_inside_message:
                 self._calls.progress(0, inbound.bytes_of_message, None)
 
-    def _receive(self) -> int:
-        """Bytes read into the room of `inbound`; 0 at the end. Whatever deadline comes first is kept."""
+    def _receive(self, is_unfinished: bool) -> int:
+        """Bytes read into the room of `inbound`; 0 at the end. Whatever deadline comes first is kept.
+
+        Args:
+            is_unfinished: whether what came before breaks off within a PDU or message.
+        """
         deadlines, transport = self._deadlines, self._transport
-        is_unfinished = self._inbound.is_unfinished
         if is_unfinished:
             deadlines.begin_rest(self._inbound.payload)
         else:
@@ -467,13 +470,13 @@ class Engine:
     def message(self, message: Message) -> None:
         """A whole message: a response renews or ends the wait for it."""
         self.sender.has_queued = False
-        tally, kind = self.sender.tally, kind_of(message)
-        if kind in tally.received:
-            tally.received[kind] += 1
+        tally, kind = self.sender.tally, message.kind
+        if kind.number in tally.received:
+            tally.received[kind.number] += 1
         else:
-            tally.begin(tally.received, kind)
+            tally.begin(tally.received, kind.number)
         tally.bytes_received = self._inbound.payload
-        if message.is_final or self._operations.awaited:
+        if kind.is_final or self._operations.awaited:
             self._settle(message)
         if self._wants.progress and message.body is not None:
             self._calls.progress(0, message.body.size, message.body.size)
@@ -493,7 +496,7 @@ class Engine:
     def _settle(self, message: Message) -> None:
         """A final response ends the wait for it; anything else shows that the peer is at work: a pending response, or
         a request of its own, such as the C-STOREs of our C-GET."""
-        if not message.is_final:
+        if not message.kind.is_final:
             self._operations.renew()
         elif self._operations.settle(message.message_id, message.presentation_id):
             self.sender.send_in_turn()

@@ -97,14 +97,14 @@ class Inbound:
         self._context = 0  # the context of the message that has begun, 0 between messages
         self._message: Message | None = None  # the message whose data set is arriving
         self._last: Message | None = None  # the message decoded last
-        self._id_at = -1  # where its message ID stands, once that is asked
+        self._before_id = self._after_id = b""  # what stands around its message ID, PDU header included
         self._sink: Sink | None = None
         self._lost: LDicomDataError | None = None
         self._gathered: list[memoryview] = []
 
     def establish(self, contexts: frozenset[int], maximum: int) -> None:
         """From now on P-DATA-TF of up to `maximum` bytes (0: any) may come on these accepted contexts."""
-        self._contexts = contexts
+        self._contexts, self._last, self._before_id = contexts, None, b""
         self._maximum = maximum + self._limits.pdu_tolerance if maximum else 0
 
     @property
@@ -160,15 +160,18 @@ class Inbound:
         self._view[: len(kept)] = kept
         self._crowded = False
 
-    def received(self, count: int) -> None:
-        """`count` bytes have come into the room."""
+    def received(self, count: int) -> bool:
+        """`count` bytes have come into the room. Whether they break off within a PDU or message."""
         self.has_begun = True
         self._high += count
         self._crowded = self._high == len(self._buffer)
-        while not self.stopped and (self._low < self._high or self._pdu_left) and self._step():
+        if not (self._value_left or self._pdu_left or self._skip or self.stopped):
+            self._plain_pdus()  # which is nearly always all there is to do
+        while (self._low < self._high or self._pdu_left) and not self.stopped and self._step():
             pass
         if self._gathered and self._high >= _ENOUGH:
             self._flush()
+        return self._high > self._low or self._context != 0 or self._pdu_left != 0 or self._skip != 0
 
     def end(self) -> None:
         """The connection is over: an unfinished data set goes, and so does the buffer."""
@@ -209,6 +212,11 @@ class Inbound:
         high, buffer, view, maximum = self._high, self._buffer, self._view, self._maximum
         asked = False
         while high - low >= 12:
+            if self._before_id and not self._context and self._is_again(low):
+                low = self._low
+                if self.stopped or self._skip:
+                    break
+                continue
             pdu_type, _, length, value_length, context, control = DATA_HEADER.unpack_from(buffer, low)
             end = low + 6 + length
             if pdu_type != _DATA or end > high or value_length + 4 != length or length < 6 or length > maximum > 0:
@@ -374,38 +382,55 @@ class Inbound:
             self._end_of_data()
 
     def _end_of_command(self, command: bytes) -> None:
-        message = self._as_before(command)
-        if message is None:
-            try:
-                self._last = message = decode(self._context, command)
-            except LDicomProtocolError as error:
-                self._fail(error)
-                return
-            self._id_at = -1
-        self._message = message
-        if message.has_data_set:
-            try:
-                self._sink = self._events.sink(message)
-            except LDicomProtocolError as error:
-                self._fail(error)
-        else:
-            self._end_of_message()
+        try:
+            message = decode(self._context, command)
+        except LDicomProtocolError as error:
+            self._fail(error)
+            return
+        self._expect_again(message)
+        self._begin_message(message)
 
-    def _as_before(self, command: bytes) -> Message | None:
-        """The message, where but for its ID it is the one before: as echoes are, and the answers to a C-FIND."""
-        last = self._last
-        if last is None or len(last.command_set) != len(command) or last.presentation_id != self._context:
-            return None
-        before, at = last.command_set, self._id_at
-        if before == command:
-            return last.again(command, last.message_id)
-        if before[-_TAIL:] != command[-_TAIL:]:
-            return None
-        if at < 0:
-            at = self._id_at = last.position_of_id()
-        if before[:at] != command[:at] or before[at + 2 :] != command[at + 2 :]:
-            return None
-        return last.again(command, command[at] | command[at + 1] << 8)
+    def _begin_message(self, message: Message) -> None:
+        if not message.has_data_set:
+            self._context = 0
+            self._events.message(message)
+            return
+        self._context, self._message = message.presentation_id, message
+        try:
+            self._sink = self._events.sink(message)
+        except LDicomProtocolError as error:
+            self._fail(error)
+
+    # --- messages that differ in their ID alone, as echoes do, and the answers to a C-FIND ------------------------
+
+    def _expect_again(self, message: Message) -> None:
+        """Where a message looks like the one before, so may the next."""
+        last, self._last = self._last, message
+        self._before_id = b""
+        command, length = message.command_set, len(message.command_set)
+        if last is None or len(last.command_set) != length or last.command_set[-_TAIL:] != command[-_TAIL:]:
+            return
+        fits = length <= self._limits.command_set and (not self._maximum or length + _HEADER <= self._maximum)
+        if fits and (around := message.around_id()):
+            header = DATA_HEADER.pack(_DATA, 0, length + _HEADER, length + 2, message.presentation_id, 3)
+            self._before_id, self._after_id = header + around[0], around[1]
+
+    def _is_again(self, low: int) -> bool:
+        """Consume a whole PDU there if it is the command set of the last message with another ID."""
+        buffer, before, after = self._buffer, self._before_id, self._after_id
+        at = low + len(before)
+        end = at + 2 + len(after)
+        if end > self._high or not buffer.startswith(before, low) or not buffer.startswith(after, at + 2):
+            return False
+        if not self._events.data_pdu():
+            self._low, self._skip = low + 6, end - low - 6
+            return True
+        self._low = end
+        self.payload += end - low - 12
+        assert self._last is not None
+        command = self._view[low + 12 : end].tobytes()
+        self._begin_message(self._last.again(command, buffer[at] | buffer[at + 1] << 8))
+        return True
 
     def _end_of_data(self) -> None:
         if self._gathered:

@@ -176,24 +176,30 @@ BY_NAME = {row.name: row for row in ROWS}
 BY_FIELD = {row.field: row for row in ROWS}
 
 
-def _answer(request: Row, response: Row) -> tuple[Row, Callable[[Sequence[Any]], tuple[Any, ...]]]:
-    """The response to a request, and what picks its values from those of the request, a status and None."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response with nothing but a status, to a request of one kind."""
+
+    row: Row
+    """That of the response."""
+    count: int
+    """How many values the request has."""
+    pick: Callable[[Sequence[Any]], tuple[Any, ...]]
+    """Takes the values of the response from those of the request, the status and None."""
+
+    def values(self, asked: Sequence[Any], status: int) -> tuple[Any, ...]:
+        """Values of the response to a request with the values `asked`, which may be followed by a data set."""
+        return self.pick((*asked[: self.count], status, None))
+
+
+def _answer(request: Row, response: Row) -> Answer:
     given = (*request.signature[1 : len(request.parameters) + 1], "status", "")
     picked = [given.index(each.name) if each.name in given else -1 for each in response.parameters]
-    return response, itemgetter(*picked)
+    return Answer(response, len(request.parameters), itemgetter(*picked))
 
 
-_ANSWERS = {row.field: _answer(row, row.response) for row in ROWS if row.response}
-
-
-def answer_to(request: Row, values: Sequence[Any], status: int) -> tuple[Row, tuple[Any, ...]] | None:
-    """The row of the response with a bare status, and its values, which are otherwise the request's; None for none."""
-    answer = _ANSWERS.get(request.field)
-    if answer is None:
-        return None
-    response, pick = answer
-    return response, pick((*values[: len(request.parameters)], status, None))
-
+ANSWERS = {row.field: _answer(row, row.response) for row in ROWS if row.response}
+"""By the field of the request."""
 
 _STATUS_PLACE = {row.field: row.signature.index("status") - 1 for row in ROWS if not row.is_request}
 
@@ -224,119 +230,165 @@ def _unhashable(row: Row, values: tuple[Any, ...]) -> LDicomUsageError:
     return LDicomUsageError("; ".join(wrong) or f"the values of {row.name} are {values!r}")
 
 
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What messages with one command field, and responses with one status, have in common."""
+
+    number: int
+    """The command field or, of a response, command field and status in one number."""
+    field: int
+    status: Status | None
+    row: Row | None
+    is_response: bool
+    is_pending: bool
+    is_final: bool
+    expects_response: bool
+
+
+_KINDS: dict[int, Kind] = {}
+_MOST_KINDS = 2000
+"""Of those that are kept: a peer may send any number as a status."""
+
+
+def _kind(field: int, status: Status | None) -> Kind:
+    number = field if status is None else field << 16 | status
+    kind = _KINDS.get(number)
+    if kind is None:
+        is_pending = status in (0xFF00, 0xFF01)
+        kind = Kind(
+            number,
+            field,
+            status,
+            BY_FIELD.get(field),
+            is_response=field >= _RESPONSE,
+            is_pending=is_pending,
+            is_final=status is not None and not is_pending,
+            expects_response=field < _RESPONSE and field != _CANCEL,
+        )
+        if len(_KINDS) < _MOST_KINDS:
+            _KINDS[number] = kind
+    return kind
+
+
 class Message:
     """One DIMSE message, received or to be sent; made by `decode` or `build`.
 
     Attributes:
         presentation_id: the presentation context it travels on.
         command_set: its encoded command set.
-        field: the command field, (0000,0100).
-        row: its row of the table; None for a command field of no known kind.
+        kind: what it has in common with others; `field`, `status` and the like are asked there.
         message_id: (0000,0110) of a request, (0000,0120) of a response or a C-CANCEL.
-        status: (0000,0900), or None.
         has_data_set: whether a data set follows the command set.
-        is_response: whether the command field says that this answers a request.
-        is_pending: whether more responses to the same request follow.
-        is_final: whether this response is the last to its request.
-        expects_response: whether this is a request that is answered; C-CANCEL is not.
         body: the encoded data set, once it is there.
         refused: the status given to `refuse`, or None.
     """
 
     __slots__ = (
         "_arguments",
+        "_around_id",
         "_elements",
-        "_id_at",
         "_instance",
         "body",
         "command_set",
-        "expects_response",
-        "field",
         "has_data_set",
-        "is_final",
-        "is_pending",
-        "is_response",
+        "kind",
         "message_id",
         "presentation_id",
         "refused",
-        "row",
-        "status",
     )
 
     def __init__(
         self,
         presentation_id: int,
         command_set: bytes,
-        field: int,
+        kind: Kind,
         message_id: int,
-        status: Status | None,
         has_data_set: bool,
         elements: dict[int, bytes] | None = None,
     ) -> None:
         self.presentation_id = presentation_id
         self.command_set = command_set
-        self.field = field
-        self.row = BY_FIELD.get(field)
+        self.kind = kind
         self.message_id = message_id
-        self.status = status
         self.has_data_set = has_data_set
-        self.is_response = field >= _RESPONSE
-        self.is_pending = status == 0xFF00 or status == 0xFF01
-        self.is_final = status is not None and not self.is_pending
-        self.expects_response = field < _RESPONSE and field != _CANCEL
         self.body: Body | None = None
         self.refused: Status | None = None
         self._elements = elements
-        self._id_at: int | None = None
+        self._around_id: tuple[bytes, bytes] | None = None
         self._instance: str | None = None
         self._arguments: tuple[Any, ...] | None = None
 
+    @property
+    def field(self) -> int:
+        """The command field, (0000,0100)."""
+        return self.kind.field
+
+    @property
+    def status(self) -> Status | None:
+        """(0000,0900), or None."""
+        return self.kind.status
+
+    @property
+    def row(self) -> Row | None:
+        """Its row of the table; None for a command field of no known kind."""
+        return self.kind.row
+
+    @property
+    def is_response(self) -> bool:
+        """Whether the command field says that this answers a request."""
+        return self.kind.is_response
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether more responses to the same request follow."""
+        return self.kind.is_pending
+
+    @property
+    def is_final(self) -> bool:
+        """Whether this response is the last to its request."""
+        return self.kind.is_final
+
+    @property
+    def expects_response(self) -> bool:
+        """Whether this is a request that is answered; C-CANCEL is not."""
+        return self.kind.expects_response
+
     def again(self, command_set: bytes, message_id: int) -> Message:
         """The message of a command set that differs in nothing but the message ID."""
-        message = Message(
-            self.presentation_id,
-            command_set,
-            self.field,
-            message_id,
-            self.status,
-            self.has_data_set,
-        )
+        message = Message(self.presentation_id, command_set, self.kind, message_id, self.has_data_set)
         message._instance = self._instance
-        if self.row is not None and not self.row.has_list:
-            message._arguments = (message_id, *self.arguments()[1:])
+        values = self._arguments
+        if values is None and self.kind.row is not None and not self.kind.row.has_list:
+            values = self.arguments()
+        if values is not None:
+            message._arguments = message_id, *values[1:]
         return message
-
-    def is_on(self, presentation_id: int, has_data_set: bool) -> bool:
-        """Whether it travels on this context, and has a data set or none."""
-        return self.presentation_id == presentation_id and self.has_data_set is has_data_set
 
     def with_id(self, message_id: int) -> Message | None:
         """The message with another ID, to be sent; None where that is none."""
-        if message_id == self.message_id:
-            return self
-        if self._id_at is None:
-            self._id_at = self.position_of_id()
-        at, command = self._id_at, self.command_set
+        around = self._around_id or self.around_id()
+        if around is None:
+            return None
         try:
-            changed = command[:at] + US.pack(message_id) + command[at + 2 :]
+            command_set = around[0] + US.pack(message_id) + around[1]
         except StructError:
             return None
-        message = Message(self.presentation_id, changed, self.field, message_id, self.status, self.has_data_set)
-        message._id_at = at
-        return message
+        return Message(self.presentation_id, command_set, self.kind, message_id, self.has_data_set)
 
-    def position_of_id(self) -> int:
-        """Where the value of the message ID stands in the command set; its end where that is not plain to see."""
-        elements, end = self.elements, len(self.command_set)
-        if sum(map(len, elements.values())) + 8 * len(elements) != end:  # an element came twice
-            return end
+    def around_id(self) -> tuple[bytes, bytes] | None:
+        """What stands in the command set before and after the value of the message ID; None where that is not plain to
+        see."""
+        elements, command_set = self.elements, self.command_set
+        if sum(map(len, elements.values())) + 8 * len(elements) != len(command_set):  # an element came twice
+            return None
         number = MESSAGE_ID if self.expects_response else RESPONDED_ID
         position = 8
         for found, value in elements.items():
             if found == number:
                 break
             position += 8 + len(value)
-        return position
+        self._around_id = command_set[:position], command_set[position + 2 :]
+        return self._around_id
 
     @property
     def elements(self) -> dict[int, bytes]:
@@ -389,10 +441,11 @@ class Message:
         """The values of the row's parameters, for the hook."""
         if self._arguments is not None:
             return self._arguments
-        assert self.row is not None
+        row = self.kind.row
+        assert row is not None
         elements = self.elements
-        arguments = tuple([decode_value(elements) for decode_value in self.row.decoders])
-        if not self.row.has_list:  # which the hook may change
+        arguments = tuple([decode_value(elements) for decode_value in row.decoders])
+        if not row.has_list:  # which the hook may change
             self._arguments = arguments
         return arguments
 
@@ -432,7 +485,7 @@ def decode(presentation_id: int, command_set: bytes) -> Message:
         has_data_set: bool = US.unpack(elements[DATA_SET_TYPE])[0] != _ABSENT
     except (KeyError, StructError):
         raise _malformed(elements) from None
-    return Message(presentation_id, command_set, field, message_id, status, has_data_set, elements)
+    return Message(presentation_id, command_set, _kind(field, status), message_id, has_data_set, elements)
 
 
 def _malformed(elements: dict[int, bytes]) -> LDicomProtocolError:
@@ -458,4 +511,4 @@ def build(row: Row, presentation_id: int, values: tuple[Any, ...], has_data_set:
     command_set = encode(row, values, has_data_set)
     place = _STATUS_PLACE.get(row.field)
     status = None if place is None else named_status(values[place])
-    return Message(presentation_id, command_set, row.field, int(values[0]), status, has_data_set)
+    return Message(presentation_id, command_set, _kind(row.field, status), int(values[0]), has_data_set)

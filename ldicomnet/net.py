@@ -541,7 +541,10 @@ class LDicomNet(Application):
         self._running().send_data(presentation_id, encoded, dataset, self._group_length)
 
     def _send_message(self, row: Row, presentation_id: int, values: tuple[Any, ...], dataset: Any) -> None:
-        self._running().send(row, presentation_id, values, dataset, self._group_length)
+        conversation = self._conversation
+        if conversation is None or conversation.engine.is_over or beside.conversation is not None:
+            conversation = self._running()
+        conversation.send(row, presentation_id, values, dataset, self._group_length)
 
     def is_cancelled(self, message_id: int) -> bool:
         """Whether the peer has cancelled its request with this message ID (C-CANCEL), or the association is over.

@@ -12,6 +12,9 @@ from .errors import LDicomTimeoutError, LDicomUsageError
 from .status import ErrorCode
 from .timing import NEVER, Timeouts, bounded, deadline
 
+Awaited = list[float]
+"""Of one operation: the context ID, and the deadline of its response."""
+
 
 class Operations:
     """Outstanding operations of one association.
@@ -21,6 +24,8 @@ class Operations:
             caller who keeps to one at a time.
         is_over: whether the association is.
         awaited: context ID and deadline of each outstanding operation, by message ID; to look at.
+
+    What takes room is done under a lock, what only ends or times an operation is one step of a dictionary.
     """
 
     def __init__(self, timeouts: Timeouts) -> None:
@@ -29,7 +34,7 @@ class Operations:
         self._lock = threading.RLock()  # `end` may come within a signal handler
         self._freed: threading.Condition | None = None  # made by whoever waits first
         self.is_over = False
-        self.awaited: dict[int, tuple[int, float]] = {}  # message ID to context ID and deadline
+        self.awaited: dict[int, Awaited] = {}
         self._renewed = -NEVER
 
     def begin(self, message_id: int, context: int) -> bool:
@@ -38,12 +43,15 @@ class Operations:
         Raises:
             LDicomUsageError: one with this message ID is outstanding, so that their responses could not be told apart.
         """
+        awaited, window = self.awaited, self.window
+        if window is None:
+            awaited[message_id] = [context, NEVER]
+            return True
         with self._lock:
-            awaited, window = self.awaited, self.window
             if window and len(awaited) >= window:
                 return False
-            if message_id not in awaited or window is None:
-                awaited[message_id] = context, NEVER
+            if message_id not in awaited:
+                awaited[message_id] = [context, NEVER]
                 return True
         raise LDicomUsageError(
             f"message_id is {message_id}, which another request has that was not answered yet (PS3.7 9.1.1)",
@@ -82,27 +90,24 @@ class Operations:
 
     def sent(self, message_id: int) -> None:
         """The request is sent; a response may even have come already."""
-        with self._lock:
-            found = self.awaited.get(message_id)
-            if found is not None:
-                self.awaited[message_id] = found[0], deadline(self._timeouts.dimse)
+        found = self.awaited.get(message_id)
+        if found is not None:
+            found[1] = deadline(self._timeouts.dimse)
 
     def settle(self, message_id: int, context: int) -> bool:
         """The final response has come; False where it answers none of our requests."""
-        with self._lock:
-            found = self.awaited.get(message_id)
-            if found is None or found[0] != context:
-                return False
-            del self.awaited[message_id]
-            if self._freed is not None:
-                self._freed.notify()
-            return True
+        found = self.awaited.get(message_id)
+        if found is None or found[0] != context:
+            return False
+        self.awaited.pop(message_id, None)
+        if self._freed is not None:
+            self._wake_one()
+        return True
 
     def forget(self, message_id: int) -> None:
         """The request could not be sent."""
-        with self._lock:
-            if self.awaited.pop(message_id, None) is not None and self._freed is not None:
-                self._freed.notify()
+        if self.awaited.pop(message_id, None) is not None:
+            self._wake_one()
 
     def renew(self) -> None:
         """The peer is at work for us: all responses get their time anew."""
@@ -125,8 +130,8 @@ class Operations:
         """Message ID and deadline of the response that is due first."""
         if not self.awaited:
             return 0, NEVER
-        with self._lock:
-            message_id, (_context, due) = min(
-                self.awaited.items(), key=lambda item: item[1][1], default=(0, (0, NEVER))
-            )
-            return message_id, max(due, self._renewed)
+        awaited = self.awaited.copy()  # which no other thread changes
+        if not awaited:
+            return 0, NEVER
+        message_id = min(awaited, key=lambda each: awaited[each][1])
+        return message_id, max(awaited[message_id][1], self._renewed)

@@ -28,7 +28,8 @@ _DATA = int(PduType.DATA_TRANSFER)
 _COMMAND, _LAST = 1, 2
 
 
-def _longest_fragment(maximum: int) -> int:
+def longest_fragment(maximum: int) -> int:
+    """Bytes of the largest fragment of an even length; 0 or less where there is no room for any."""
     return (min(maximum or _UNLIMITED, _LARGEST) - _HEADER) & ~1
 
 
@@ -38,7 +39,7 @@ def fragment_size(maximum: int) -> int:
     Raises:
         LDicomUsageError: the peer's maximum leaves no room for a fragment, which has an even length (PS3.8 E.1).
     """
-    size = _longest_fragment(maximum)
+    size = longest_fragment(maximum)
     if size < 2:
         raise LDicomUsageError(
             f"the peer receives PDUs of {maximum} bytes, too short for any fragment (PS3.8 D.1)",
@@ -47,17 +48,17 @@ def fragment_size(maximum: int) -> int:
     return size
 
 
-def whole(message: Message, body: Body | None, maximum: int) -> list[Buffer] | None:
+def whole(message: Message, body: Body | None, longest: int) -> list[Buffer] | None:
     """The buffers of a message that needs one PDU for its command set and at most one for its data set, which is in
-    memory: as `batches` would make them, but at once. None where it needs more."""
-    command, most = message.command_set, _longest_fragment(maximum)
-    length, context = len(command), message.presentation_id
-    if length > most:
+    memory: as `batches` would make them, but at once. None where it needs more than fragments of `longest` bytes."""
+    command, context = message.command_set, message.presentation_id
+    length = len(command)
+    if length > longest:
         return None
     header = DATA_HEADER.pack(_DATA, 0, length + _HEADER, length + 2, context, _COMMAND | _LAST)
     if body is None:
         return [header + command]
-    if not isinstance(body, MemoryBody) or body.size > most:
+    if not isinstance(body, MemoryBody) or body.size > longest:
         return None
     size = body.size
     return [header, command, DATA_HEADER.pack(_DATA, 0, size + _HEADER, size + 2, context, _LAST), body.data]

@@ -9,13 +9,14 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from .errors import LDicomError, LDicomTimeoutError
 from .status import ErrorCode, PduType
 from .timing import Limits, Timeouts, bounded
 from .transport import Buffer, Transport
 
-Job = Callable[[], None]
+Job = Callable[..., None]
 
 
 @dataclass(slots=True)
@@ -67,7 +68,7 @@ class Outbox:
         self._lock = threading.RLock()  # a hook that is called within a send may abort it
         self._depth = 0  # how often its holder has it
         self._running = 0
-        self._jobs: deque[tuple[Job, int]] = deque()
+        self._jobs: deque[tuple[Job, int, tuple[Any, ...]]] = deque()
         self._sent: list[SendInfo] = []
         self.reader = 0
         self.write = transport.write if told is None else self._write_and_note
@@ -79,15 +80,15 @@ class Outbox:
 
     @property
     def _waiting(self) -> int:
-        return sum(size for _job, size in tuple(self._jobs))
+        return sum(size for _job, size, _arguments in tuple(self._jobs))
 
     @property
     def is_reader(self) -> bool:
         """Whether the caller is the thread that must not wait."""
         return threading.get_ident() == self.reader
 
-    def submit(self, job: Job, size: int) -> None:
-        """Run `job` under the lock.
+    def submit(self, job: Job, size: int, *arguments: Any) -> None:
+        """Run `job` with its arguments under the lock; `size` is how many bytes it writes.
 
         A hook must not wait for a thread that sends to a peer whose own hook may be waiting likewise: where the lock is
         taken, the reader leaves the job to its holder, as long as little waits.
@@ -95,14 +96,14 @@ class Outbox:
         Raises:
             LDicomTimeoutError: another send went on for too long.
         """
-        if not self._lock.acquire(False) and not self._enter_or_leave_job(job, size):
+        if not self._lock.acquire(False) and not self._enter_or_leave_job(job, size, arguments):
             return
         self._depth += 1
         self._running += size
         try:
             if self._jobs and self._depth == 1:
                 self._run_jobs()
-            job()
+            job(*arguments)
         finally:
             self._running -= size
             if self._depth > 1 or self._sent:
@@ -113,10 +114,10 @@ class Outbox:
                 if self._jobs:
                     self._take_over()
 
-    def _enter_or_leave_job(self, job: Job, size: int) -> bool:
+    def _enter_or_leave_job(self, job: Job, size: int, arguments: tuple[Any, ...]) -> bool:
         """The lock is taken: wait for it, or, on the reader thread, leave the job to its holder (False)."""
         if self.is_reader and self._waiting + size <= self._limits.waiting_sends:
-            self._jobs.append((job, size))
+            self._jobs.append((job, size, arguments))
             self._take_over()
             return False
         self._enter()
@@ -191,9 +192,9 @@ class Outbox:
 
     def _run_jobs(self) -> None:
         while self._jobs:
-            job, _size = self._jobs.popleft()
+            job, _size, arguments = self._jobs.popleft()
             try:
-                job()
+                job(*arguments)
             except Exception as error:
                 self._failed(error)
 

@@ -19,10 +19,10 @@ from .errors import LDicomDataError, LDicomError, LDicomTimeoutError, LDicomTran
 from .machine import Machine
 from .message import Message
 from .operations import Operations
-from .outbound import Buffer, batches, whole
+from .outbound import Buffer, batches, longest_fragment, whole
 from .outbox import Outbox
 from .pdu import Abort, AssociateReject, Pdu
-from .statistics import Tally, kind_of
+from .statistics import Tally
 from .status import AbortReason, AbortSource, Command, ErrorCode
 from .timing import NEVER, Limits, Timeouts, deadline
 from .transport import Transport
@@ -90,7 +90,7 @@ class Sender:
         self.sent_at = -NEVER
         self.is_broken = False
         self.has_queued = False
-        self._peer_maximum = 0
+        self._peer_maximum = self._longest = 0
         self._pending_at = -NEVER
         self._release_agreed = False  # the answer to a release request waits for Sta12
         self._sending_message = False
@@ -100,6 +100,7 @@ class Sender:
     def establish(self, peer_maximum: int, window: int | None) -> None:
         """The peer's maximum PDU length, and how many operations may be outstanding (see `Operations.window`)."""
         self._peer_maximum = peer_maximum
+        self._longest = longest_fragment(peer_maximum)
         self.operations.window = window
 
     @property
@@ -139,7 +140,7 @@ class Sender:
             LDicomTransportError: it could not be sent.
         """
         data = pdu.encode()
-        self.outbox.submit(lambda: self._send_primitive(event, data, agreed), len(data))
+        self.outbox.submit(self._send_primitive, len(data), event, data, agreed)
 
     def send_abort(self, abort: Abort, patience: float = _ABORT_WAIT) -> None:
         """Send A-ABORT; a message that is being sent breaks off at the end of the PDUs that are being written, 1 MiB at
@@ -261,10 +262,15 @@ class Sender:
             raise _within_itself()
         if self._in_turn and self._is_behind(message):
             self._queue(message, body)
-        elif not message.expects_response:
-            self.outbox.submit(lambda: self._send_message(message, body), _size(message, body))
+        elif not message.kind.expects_response:
+            self.outbox.submit(self._send_message, _size(message, body), message, body)
         elif self._begin(message):
-            self._submit_request(message, body)
+            try:
+                self.outbox.submit(self._send_message, _size(message, body), message, body)
+            except BaseException:
+                self.operations.forget(message.message_id)
+                self.send_in_turn()
+                raise
         else:
             self._queue(message, body)
 
@@ -277,7 +283,8 @@ class Sender:
 
     def _begin(self, message: Message) -> bool:
         """Whether the window lets the request leave now; waits for that, but not on the reader thread."""
-        self.check_associated()
+        if self.is_broken or self._machine.state not in SENDS_DATA:
+            self.check_associated()
         is_behind = self._in_turn and self.outbox.is_reader  # requests of hooks leave in the order they were sent in
         if not is_behind and self.operations.begin(message.message_id, message.presentation_id):
             return True
@@ -296,14 +303,6 @@ class Sender:
         self.has_queued = True
         self.send_in_turn()  # the window may have got room meanwhile
 
-    def _submit_request(self, message: Message, body: Body | None) -> None:
-        try:
-            self.outbox.submit(lambda: self._send_request(message, body), _size(message, body))
-        except BaseException:
-            self.operations.forget(message.message_id)
-            self.send_in_turn()
-            raise
-
     def send_in_turn(self) -> None:
         """The window has room again: send what hooks have left."""
         if self._in_turn:
@@ -317,14 +316,11 @@ class Sender:
             except IndexError:  # the connection has ended meanwhile
                 return
             try:
-                if not message.expects_response:
-                    self._in_turn.popleft()
-                    self._send_message(message, body)
-                    continue
-                if not self.operations.begin(message.message_id, message.presentation_id):
+                needs_room = message.kind.expects_response
+                if needs_room and not self.operations.begin(message.message_id, message.presentation_id):
                     return
                 self._in_turn.popleft()
-                self._send_request(message, body)
+                self._send_message(message, body)
             except Exception as error:
                 self._lose_request(message, error)
                 return
@@ -351,39 +347,35 @@ class Sender:
         if not self.is_ending:
             self._abort_after(error)
 
-    def _send_request(self, message: Message, body: Body | None) -> None:
-        try:
-            self._send_message(message, body)
-        except BaseException:
-            self.operations.forget(message.message_id)
-            raise
-        self.operations.sent(message.message_id)
-
     def _send_message(self, message: Message, body: Body | None) -> None:
-        self.check_associated()
+        """Under the lock; a request has begun."""
+        kind = message.kind
         self._sending_message = True
         try:
-            buffers = whole(message, body, self._peer_maximum)
-            if buffers and not self._tells_progress:
-                self._write(buffers, message.is_pending and self._is_in_a_row())
-            else:
+            if self.is_broken or self._machine.state not in SENDS_DATA:
+                self.check_associated()
+            buffers = None if self._tells_progress else whole(message, body, self._longest)
+            if buffers is None:
                 self._send_batches(message, body)
+            else:
+                self._write(buffers, kind.is_pending and self._is_in_a_row())
         except BaseException as error:
             if not isinstance(error, LDicomError):  # whatever it is, the message may be half sent
                 self.ending.by_error(error)
                 self.cut()
+            if kind.expects_response:
+                self.operations.forget(message.message_id)
             raise
         finally:
             self._sending_message = False
-        self._count(message, body)
-
-    def _count(self, message: Message, body: Body | None) -> None:
-        tally, kind = self.tally, kind_of(message)
-        if kind in tally.sent:
-            tally.sent[kind] += 1
+        if kind.expects_response:
+            self.operations.sent(message.message_id)
+        tally = self.tally
+        if kind.number in tally.sent:
+            tally.sent[kind.number] += 1
         else:
-            tally.begin(tally.sent, kind)
-        tally.bytes_sent += _size(message, body)
+            tally.begin(tally.sent, kind.number)
+        tally.bytes_sent += len(message.command_set) if body is None else _size(message, body)
         self.sent_at = monotonic()
 
     def _is_in_a_row(self) -> bool:

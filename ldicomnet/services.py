@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from .dataset import LDicomDS
 from .errors import LDicomError
-from .message import BY_NAME, Row, answer_to
+from .message import ANSWERS, BY_NAME, Row
 from .status import Command, ErrorCode, Priority, Status
 
 if TYPE_CHECKING:
@@ -39,14 +39,23 @@ def _parameters(function: Callable[..., Any], row: Row) -> tuple[str, ...]:
 
 
 def _sends(function: Callable[Concatenate[S, P], None]) -> Callable[Concatenate[S, P], ErrorCode]:
-    """Compile a `send_NAME` to one positional call of `Services._send`."""
+    """Compile a `send_NAME` to one positional call of `Services._send_message`."""
     row = BY_NAME[function.__name__.removeprefix("send_")]
     header = ", ".join(_parameters(function, row))
     values = "".join(f"{parameter.name}, " for parameter in row.parameters)
     dataset = "dataset" if row.has_dataset else "None"
-    namespace: dict[str, Any] = {"_row": row}
+    namespace: dict[str, Any] = {"_row": row, "LDicomError": LDicomError, "_SUCCESS": ErrorCode.SUCCESS}
     exec(
-        f"def {function.__name__}(self, {header}):\n return self._send(_row, presentation_id, ({values}), {dataset})\n",
+        f"""
+def {function.__name__}(self, {header}):
+    try:
+        self._send_message(_row, presentation_id, ({values}), {dataset})
+    except LDicomError as error:
+        if self.raise_errors:
+            raise
+        return error.code
+    return _SUCCESS
+""",
         namespace,
     )
     compiled = _dressed(namespace[function.__name__], function)
@@ -61,9 +70,11 @@ def _receives(function: Callable[Concatenate[S, P], None]) -> Callable[Concatena
     row = BY_NAME[function.__name__.removeprefix("on_receive_")]
     _parameters(function, row)
     status = default_status(row)
+    answer = ANSWERS.get(row.field)
 
     def default(self: Services, presentation_id: int, *arguments: Any) -> None:
-        self._answer(row, presentation_id, arguments, status)
+        if answer is not None:
+            self._send_message(answer.row, presentation_id, answer.values(arguments, status), None)
 
     compiled = _dressed(default, function)
     compiled.__wrapped__ = function  # where `inspect` finds the signature
@@ -106,20 +117,11 @@ class Services:
     def _send_message(self, row: Row, presentation_id: int, values: tuple[Any, ...], dataset: Any) -> None:
         """Send the message of `row`."""
 
-    def _send(self, row: Row, presentation_id: int, values: tuple[Any, ...], dataset: Any) -> ErrorCode:
-        try:
-            self._send_message(row, presentation_id, values, dataset)
-        except LDicomError as error:
-            if self.raise_errors:
-                raise
-            return error.code
-        return ErrorCode.SUCCESS
-
     def _answer(self, request: Row, presentation_id: int, values: Sequence[Any], status: int) -> None:
         """Answer a request with a bare status; nothing for what has no response."""
-        answer = answer_to(request, values, status)
+        answer = ANSWERS.get(request.field)
         if answer is not None:
-            self._send_message(answer[0], presentation_id, answer[1], None)
+            self._send_message(answer.row, presentation_id, answer.values(values, status), None)
 
     # --- C-STORE, PS3.7 Section 9.3.1 -----------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from .message import BY_FIELD, Message
+from .message import BY_FIELD
 from .status import ErrorCode, Status
 
 Kind = tuple[str, Status | None]
@@ -98,7 +98,7 @@ class Tally:
         was_associated: whether there was an association.
         is_probe: whether the peer ended the connection without a word.
         bytes_received, bytes_sent: bytes of command sets and data sets.
-        received, sent: how many messages, by command field or, of a response, command field and status in one number.
+        received, sent: how many messages, by `Kind.number`.
     """
 
     __slots__ = (
@@ -185,12 +185,6 @@ class Ledger:
             for tally in self._running:
                 numbers.add(tally.snapshot())
         return numbers
-
-
-def kind_of(message: Message) -> int:
-    """The key of a message in a `Tally`: cheap to make, and cheap to look up."""
-    status = message.status
-    return message.field if status is None else message.field << 16 | status
 
 
 def _kinds(counts: dict[int, int]) -> Counter[Kind]:

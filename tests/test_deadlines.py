@@ -223,7 +223,7 @@ class Reader(Clock):
 
         self.enterContext(mock.patch.object(self.deadlines, "due", due_and_not_too_early))
         for _ in range(draw.choice((20, 200))):
-            if not self.engine._receive():
+            if not self.engine._receive(self.inbound.is_unfinished):
                 return "expired"
             self.act_as_reader()
         return "went on"
@@ -328,7 +328,7 @@ class Reader(Clock):
                     raise LDicomTimeoutError("nothing")
 
                 with mock.patch.object(self, "read", read):
-                    self.assertEqual(self.engine._receive(), 0)
+                    self.assertEqual(self.engine._receive(False), 0)
                 self.assertTrue(seconds <= self.now - begun <= seconds + self.SLACK, self.now - begun)
                 self.assertLess(len(reads), 10, "it does not poll")
 
@@ -348,7 +348,7 @@ class Reader(Clock):
             return 1
 
         with mock.patch.object(self, "read", read):
-            while self.engine._receive():
+            while self.engine._receive(False):
                 count += 1
                 self.assertLess(count, 1000)
         self.assertTrue(3.0 <= self.now - begun <= 3.6, self.now - begun)
@@ -367,7 +367,7 @@ class Reader(Clock):
         left = self.deadlines.left
         with mock.patch.object(self, "read", read), mock.patch.object(self.deadlines, "left", wraps=left) as asked:
             for _ in range(30_000):  # half a minute
-                self.engine._receive()
+                self.engine._receive(False)
         self.assertLess(asked.call_count, 10)
 
 

@@ -766,8 +766,11 @@ class Sinks(unittest.TestCase):
             self.assertEqual(len(log.of("invalid")), 1)
 
 
+ECHO_PDU = p_data(pdv(1, COMMAND | LAST, ECHO))
+
+
 class Alike(unittest.TestCase):
-    """A command set that is that of the message before, or differs in its message ID alone, is not decoded again."""
+    """Where two messages in turn differ in their ID at most, the next ones that do so are not decoded any more."""
 
     def messages(self, data: bytes, cuts: Iterable[int] = ()) -> list[Message]:
         """The messages of a stream as they were told."""
@@ -801,17 +804,51 @@ class Alike(unittest.TestCase):
         return decoding.call_count
 
     def test_decoded_once(self) -> None:
-        self.assertEqual(self.check([STORE] * 3), 1)
-        data = store(1, b"ab") + store(1, b"cd") + store(1, b"")
+        self.assertEqual(self.check([STORE] * 5), 2)
+        data = store(1, b"ab") + store(1, b"cd") + store(1, b"") + store(1, b"ef")
         for cuts in ((), range(len(data))):
             told = self.messages(data, cuts)
-            self.assertEqual([message.body and message.body.open().read() for message in told], [b"ab", b"cd", b""])
+            bodies = [message.body and message.body.open().read() for message in told]
+            self.assertEqual(bodies, [b"ab", b"cd", b"", b"ef"])
+
+    def test_one_that_must_not_come(self) -> None:
+        """It is asked for once, and passed over."""
+        told: list[int] = []
+
+        class Closing(Log):
+            asked = 0
+
+            def data_pdu(self) -> bool:
+                self.asked += 1
+                return self.asked <= 3
+
+            def message(self, message: Message) -> None:
+                told.append(message.message_id)
+
+        for data in (ECHO_PDU * 5, ECHO_PDU * 3 + ECHO_PDU[:-1]):
+            log = Closing()
+            inbound = Inbound(log, Limits())
+            inbound.establish(CONTEXTS, MAXIMUM)
+            for at in range(0, len(data), len(ECHO_PDU)):
+                feed(inbound, data[at : at + len(ECHO_PDU)])
+            self.assertEqual((len(told), log.asked), (3, -(-len(data) // len(ECHO_PDU))))
+            told.clear()
+
+    def test_another_association_begins_anew(self) -> None:
+        """With other contexts and another maximum length, what was expected before is not any more."""
+        log = Log()
+        inbound = Inbound(log, Limits())
+        inbound.establish(CONTEXTS, MAXIMUM)
+        feed(inbound, ECHO_PDU * 3)
+        inbound.establish(frozenset((3,)), MAXIMUM)
+        feed(inbound, ECHO_PDU)
+        self.assertEqual((len(log.of("message")), len(log.of("invalid"))), (3, 1))
 
     def test_the_message_id_may_differ(self) -> None:
         for row in ROWS:
             with self.subTest(row.name):
                 rows = [filled(row, message_id) for message_id in (7, 8, 0xFFFF, 7, 0)]
-                self.assertEqual(self.check([encode(row, values, row.has_dataset) for values in rows]), 1)
+                self.assertEqual(self.check([encode(row, values, row.has_dataset) for values in rows]), 2)
 
     def test_nothing_else_may(self) -> None:
         """Each byte of a command set in turn; what can be decoded is told as it stands."""
@@ -826,7 +863,7 @@ class Alike(unittest.TestCase):
                 except LDicomProtocolError:
                     continue
                 with self.subTest(row.name, at=at):
-                    self.check([command, changed, command, changed])
+                    self.check([command, changed, changed, command, command, changed])
 
     def test_the_instance_differs(self) -> None:
         """As that of one C-STORE after the other does."""
@@ -855,14 +892,14 @@ class Alike(unittest.TestCase):
         )
         for number, (first, second) in enumerate(pairs):
             with self.subTest(number=number):
-                self.check([first, second, second, first, second])
+                self.check([first, second, second, first, second, second])
 
     def test_not_on_another_context(self) -> None:
-        self.assertEqual(self.check([STORE] * 3, [1, 3, 1]), 3)
+        self.assertEqual(self.check([STORE] * 6, [1, 3, 1, 1, 3, 1]), 5)
 
     def test_another_in_between(self) -> None:
         other = encode(BY_NAME["c_echo_request"], (8, "1.2.840.10008.1.1"), False)
-        self.assertEqual(self.check([ECHO, STORE, other, ECHO, STORE, STORE]), 4)
+        self.assertEqual(self.check([ECHO, STORE, other, ECHO, ECHO, STORE, STORE, STORE]), 6)
 
     @settings(derandomize=True, max_examples=100, deadline=None)
     @given(st.lists(st.tuples(st.integers(0, 22), st.integers(0, 0xFFFF), st.sampled_from((1, 3))), max_size=12))
@@ -871,11 +908,11 @@ class Alike(unittest.TestCase):
         self.check(commands, [context for _row, _number, context in messages])
 
     def test_a_malformed_one_is_told_each_time(self) -> None:
-        data = p_data(pdv(1, COMMAND | LAST, ECHO)) + p_data(pdv(1, COMMAND | LAST, ECHO[:-1])) * 2
+        data = ECHO_PDU * 3 + p_data(pdv(1, COMMAND | LAST, ECHO[:-1])) * 2
         log = Log()
         log.goes_on = True
         run(data, log=log)
-        self.assertEqual([len(log.of("message")), len(log.of("invalid"))], [1, 2])
+        self.assertEqual([len(log.of("message")), len(log.of("invalid"))], [3, 2])
 
     def test_nothing_of_one_is_left_in_the_next(self) -> None:
         """Neither a refusal nor a body."""
@@ -900,8 +937,8 @@ class Alike(unittest.TestCase):
                 seen.append(list(attributes))
                 attributes.append(0x00100020)
 
-        run(p_data(pdv(1, COMMAND | LAST, tags)) * 2, log=Changing())
-        self.assertEqual(seen, [[0x00100010], [0x00100010]])
+        run(p_data(pdv(1, COMMAND | LAST, tags)) * 4, log=Changing())
+        self.assertEqual(seen, [[0x00100010]] * 4)
 
 
 class Where(unittest.TestCase):

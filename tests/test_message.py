@@ -15,7 +15,7 @@ from pydicom.uid import UID
 from ldicomnet.body import MemoryBody
 from ldicomnet.command_set import ELEMENTS, decode_elements, encode_elements, from_dataset, to_dataset
 from ldicomnet.errors import LDicomDataError, LDicomProtocolError, LDicomUsageError
-from ldicomnet.message import BY_FIELD, BY_NAME, ROWS, Message, Row, answer_to, build, decode, encode, file_name
+from ldicomnet.message import ANSWERS, BY_FIELD, BY_NAME, ROWS, Message, Row, build, decode, encode, file_name
 from ldicomnet.status import AbortReason, Command, ErrorCode, Priority, Status
 
 from .spoiling import flips, need, truncations
@@ -523,16 +523,16 @@ class Asked(unittest.TestCase):
     def test_where_the_message_id_stands(self) -> None:
         for row in ROWS:
             message = self.message(row.name)
-            at = message.position_of_id()
-            self.assertEqual(message.command_set[at : at + 2], b"\x34\x12", row.name)
-            self.assertEqual(message.command_set[at - 4 : at], b"\2\0\0\0", row.name)
+            before, after = message.around_id() or (b"", b"")
+            self.assertEqual(before + b"\x34\x12" + after, message.command_set, row.name)
+            self.assertEqual(before[-4:], b"\2\0\0\0", row.name)
 
     def test_where_the_message_id_cannot_be_told(self) -> None:
         """Of an element that comes twice the last counts; nothing is changed in such a command set."""
         data = self.message("c_echo_request").command_set
         twice = data + bytes.fromhex("0000 1001 02000000 0900")
         message = decode(1, twice)
-        self.assertEqual((message.message_id, message.position_of_id()), (9, len(twice)))
+        self.assertEqual((message.message_id, message.around_id(), message.with_id(7)), (9, None, None))
 
     def test_file_names(self) -> None:
         self.assertEqual(self.message().file_name, "1.2.3.44.dcm")
@@ -577,12 +577,12 @@ class Asked(unittest.TestCase):
     def test_answers(self) -> None:
         """The response with a bare status repeats what it has in common with its request."""
         for row in ROWS:
-            answer = answer_to(row, values(row), 0x0211)
+            answer = ANSWERS.get(row.field)
             if row.response is None:
                 self.assertIsNone(answer, row.name)
                 continue
             assert answer is not None
-            response, given = answer
+            response, given = answer.row, answer.values(values(row), 0x0211)
             self.assertIs(response, row.response)
             request = dict(zip((one.name for one in row.parameters), values(row), strict=True)) | {"status": 0x0211}
             for parameter, value in zip(response.parameters, given, strict=True):
@@ -594,7 +594,8 @@ class Asked(unittest.TestCase):
     def test_answers_to_what_a_hook_was_given(self) -> None:
         """A data set behind the values does not matter."""
         row = BY_NAME["c_store_request"]
-        self.assertEqual(answer_to(row, (*values(row), object()), 0), answer_to(row, values(row), 0))
+        answer = ANSWERS[row.field]
+        self.assertEqual(answer.values((*values(row), object()), 0), answer.values(values(row), 0))
 
 
 class AsPydicom(unittest.TestCase):

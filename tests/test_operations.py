@@ -65,7 +65,7 @@ class Windows(unittest.TestCase):
                     operations.begin(7, context)
                 self.assertEqual(caught.exception.code, ErrorCode.NET_IN_PROGRESS)
                 self.assertIn("message_id is 7", str(caught.exception))
-            self.assertEqual(operations.awaited, {7: (1, NEVER)})
+            self.assertEqual(operations.awaited, {7: [1, NEVER]})
             operations.settle(7, 1)
             self.assertTrue(operations.begin(7, 1), "free again")
 

@@ -12,7 +12,7 @@ from typing import Any
 from ldicomnet.body import Body, FileBody, MemoryBody
 from ldicomnet.errors import LDicomDataError, LDicomUsageError
 from ldicomnet.message import BY_NAME, Message, build
-from ldicomnet.outbound import batches, fragment_size, whole
+from ldicomnet.outbound import batches, fragment_size, longest_fragment, whole
 from ldicomnet.status import ErrorCode
 
 from .spoiling import need
@@ -56,7 +56,7 @@ class Cutting(unittest.TestCase):
         """Every rule, for one message and one maximum length; in batches, and at once where that is possible."""
         source = source or (None if body is None else MemoryBody(body))
         self.check_written(joined(sent, source, maximum), sent, body, maximum)
-        buffers = whole(sent, source, maximum)
+        buffers = whole(sent, source, longest_fragment(maximum))
         if buffers is not None:
             self.check_written(b"".join(buffers), sent, body, maximum)
 
@@ -207,14 +207,15 @@ class AtOnce(unittest.TestCase):
             *((maximum, 0, False) for maximum in range(1, 8)),
         ):
             with self.subTest(maximum=maximum, length=length):
-                self.assertEqual(whole(message(True), MemoryBody(bytes(length)), maximum) is not None, fits)
+                buffers = whole(message(True), MemoryBody(bytes(length)), longest_fragment(maximum))
+                self.assertEqual(buffers is not None, fits)
 
     def test_no_pdu_is_larger_than_batches_make_them(self) -> None:
         """However much the peer takes at once: an abort comes between two PDUs, never within one."""
         for maximum in (2 << 20, 1 << 30, 0xFFFFFFFF):
             for length in (1000, (1 << 20) - 6, 1 << 20, 3 << 20):
                 with self.subTest(maximum=maximum, length=length):
-                    buffers = whole(message(True), MemoryBody(bytes(length)), maximum) or []
+                    buffers = whole(message(True), MemoryBody(bytes(length)), longest_fragment(maximum)) or []
                     self.assertLessEqual(max(map(len, buffers), default=0), fragment_size(maximum))
 
     def test_a_data_set_in_memory_is_not_copied(self) -> None:

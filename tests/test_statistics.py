@@ -14,7 +14,7 @@ from ldicomnet import ErrorCode, LDicomDS, LDicomNet, Statistics, Status, Timeou
 from ldicomnet.ending import Ending
 from ldicomnet.errors import LDicomTimeoutError
 from ldicomnet.message import BY_NAME, build
-from ldicomnet.statistics import Ledger, Tally, kind_of
+from ldicomnet.statistics import Ledger, Tally
 
 from .support import CT, EXPLICIT, SECONDS, VERIFICATION, Ends, Recorder, accept_all, request
 
@@ -55,7 +55,7 @@ class Counts(unittest.TestCase):
             ("c_find_response", (1, CT, 0), False),
         )
         for name, values, has_data_set in rows:
-            kind = kind_of(build(BY_NAME[name], 1, values, has_data_set))
+            kind = build(BY_NAME[name], 1, values, has_data_set).kind.number
             tally.received[kind] = tally.received.get(kind, 0) + 1
         for _ in range(3):
             tally.begin(tally.sent, 0x4567)

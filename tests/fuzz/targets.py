@@ -71,7 +71,7 @@ def message(data: bytes) -> None:
     found = decode_message(1, data)
     with suppress(LDicomDataError):  # a SOP instance UID that names no file
         _ = found.file_name
-    _ = repr(found), found.sop_class_uid, found.position_of_id()
+    _ = repr(found), found.sop_class_uid, found.around_id()
     if found.row is not None:
         found.arguments()
     same = found.again(data, found.message_id)
