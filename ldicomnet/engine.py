@@ -173,7 +173,7 @@ class Engine:
         """The association's accepted contexts, the maximum PDU lengths of both sides, and how many operations of ours
         may be outstanding (see `Operations.window`); before it begins."""
         threads.note_use()
-        self.sender.tally.was_associated = True
+        self.sender.tally.associations = 1
         self._deadlines.begin_idle()
         self.sender.establish(send_maximum, window)
         self._inbound.establish(contexts, receive_maximum)
@@ -396,10 +396,10 @@ class Engine:
         """One line: who ended it, why, and how far it got; what said nothing is not worth a line."""
         ending, tally = self.sender.ending, self.sender.tally
         code = ending.code or ErrorCode.SUCCESS
-        tally.is_probe = self._is_probe
+        tally.probes = int(self._is_probe)
         tally.bytes_received = self._inbound.payload
         self._log.log(
-            logging.DEBUG if tally.is_probe else logging.INFO,
+            logging.DEBUG if tally.probes else logging.INFO,
             "connection with %s port %s ended: %s (%s); %d messages received, %d sent",
             *self._transport.peer, ending.why or "closed", code.name, *tally.messages,
         )  # fmt: skip

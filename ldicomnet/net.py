@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("ldicomnet.net")
 _numbers = itertools.count(1)
+_NOBODY: Clients[Any] = Clients()
+"""Of objects that have never listened."""
 
 
 class LDicomNet(Application):
@@ -77,7 +79,7 @@ class LDicomNet(Application):
         self._listener: Listener | None = None
         self._accepting: Listener | None = None  # the same, and still there when it has been closed
         self._server: LDicomNet | None = None
-        self._clients: Clients[LDicomNet] = Clients()
+        self._clients: Clients[LDicomNet] = _NOBODY
         self._ledger = Ledger()
         self._message_ids = itertools.count()
         self._life = threading.Lock()  # one connection or listening socket at a time
@@ -142,6 +144,8 @@ class LDicomNet(Application):
             self._accept_from(sock)
 
     def _accept_from(self, sock: socket.socket) -> None:
+        if self._clients is _NOBODY:
+            self._clients = Clients()
         listener = self._listener = self._accepting = Listener(sock, self.limits, self._clients.has_room, self._arrived)
         self._clients.open(self.limits)
         try:

@@ -67,7 +67,7 @@ class Settings(Hooks):
 
     def _set_path_and_mode(self, path: str | os.PathLike[str] | None, mode: int) -> None:
         self._path = None if path is None else checks.folder("path", path)
-        known = SecureMode(checks.number("mode", mode, 0xFFFFFFFF))
+        known = mode if isinstance(mode, SecureMode) else SecureMode(checks.number("mode", mode, 0xFFFFFFFF))
         self._mode = known if known.is_known else SecureMode.NONE
 
     def take_settings(self, other: Settings) -> None:

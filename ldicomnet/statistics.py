@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, TypeVar
 
 from .message import BY_FIELD
 from .status import ErrorCode, Status
@@ -16,8 +16,8 @@ Kind = tuple[str, Status | None]
 
 _FIELD = 0xFFFF
 _MOST_KINDS = 2000
-_OTHER: dict[int, Any] = {2: ("other", None), 3: ("other", 0, 0)}
-"""What counts for the rest, by the length of the keys."""
+
+K = TypeVar("K")
 
 
 @dataclass(slots=True)
@@ -52,15 +52,6 @@ class Statistics:
     bytes_sent: int = 0
     """Bytes of command sets and data sets that left."""
 
-    def add(self, other: Statistics) -> None:
-        """Add what `other` has counted."""
-        for each in fields(self):
-            mine, theirs = getattr(self, each.name), getattr(other, each.name)
-            if isinstance(mine, Counter):
-                _add(mine, theirs)
-            else:
-                setattr(self, each.name, mine + theirs)
-
     def as_dict(self) -> dict[str, Any]:
         """The same in numbers and texts, for JSON: `{"received": {"c_store_request": 7}, "bytes_sent": 0, ...}`."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
@@ -70,13 +61,6 @@ class Statistics:
             else value
             for name, value in values.items()
         }
-
-
-def _add(mine: Counter[Any], theirs: Counter[Any]) -> None:
-    """Peers may send any number, each of which is a key: beyond some thousand they count as one."""
-    for key, count in theirs.items():
-        known = key in mine or len(mine) < _MOST_KINDS
-        mine[key if known else _OTHER[len(key)]] += count
 
 
 def _text(key: object) -> str:
@@ -89,32 +73,33 @@ def _text(key: object) -> str:
 
 
 class Tally:
-    """The numbers of one connection while it runs.
+    """The numbers of one connection while it runs, or of several that are over.
 
     Each is written by one thread at a time, the reader or whoever has the write lock, so that counting takes no lock.
 
     Attributes:
-        connections: 1 once the connection stands.
-        was_associated: whether there was an association.
-        is_probe: whether the peer ended the connection without a word.
+        connections: how many stood.
+        probes: how many of them the peer ended without a word.
+        associations: how many associations there were.
         bytes_received, bytes_sent: bytes of command sets and data sets.
         received, sent: how many messages, by `Kind.number`.
+        endings: how many ended, by why.
     """
 
     __slots__ = (
-        "_aborts", "_rejects", "_timeouts", "bytes_received", "bytes_sent", "connections", "is_probe",
-        "received", "sent", "was_associated",
+        "_aborts", "_rejects", "_timeouts", "associations", "bytes_received", "bytes_sent", "connections", "endings",
+        "probes", "received", "sent",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.received: dict[int, int] = {}
         self.sent: dict[int, int] = {}
         self.bytes_received = self.bytes_sent = 0
-        self.connections = 0
-        self.was_associated = self.is_probe = False
-        self._rejects: list[tuple[int, int, int]] = []
-        self._aborts: list[tuple[str, int, int]] = []
-        self._timeouts: list[str] = []
+        self.connections = self.probes = self.associations = 0
+        self.endings: dict[ErrorCode, int] = {}
+        self._rejects: dict[tuple[int, int, int], int] = {}
+        self._aborts: dict[tuple[str, int, int], int] = {}
+        self._timeouts: dict[str, int] = {}
 
     def begin(self, counts: dict[int, int], kind: int) -> None:
         """The first message of a kind; what is of no known kind, or of one too many, counts as one."""
@@ -125,31 +110,46 @@ class Tally:
 
     def rejected(self, result: int, source: int, reason: int) -> None:
         """An A-ASSOCIATE-RJ was sent or received."""
-        self._rejects.append((int(result), int(source), int(reason)))
+        _count(self._rejects, (int(result), int(source), int(reason)))
 
     def aborted(self, whose: str, source: int, reason: int) -> None:
         """An A-ABORT was sent ("ours") or received ("theirs")."""
-        self._aborts.append((whose, int(source), int(reason)))
+        _count(self._aborts, (whose, int(source), int(reason)))
 
     def late(self, timeout: str) -> None:
         """A deadline passed."""
-        self._timeouts.append(timeout)
+        _count(self._timeouts, timeout)
+
+    def add(self, other: Tally) -> None:
+        """Add what a connection that is over has counted. Peers may send any number, each of which is a key: beyond
+        some thousand they count as one."""
+        self.connections += other.connections
+        self.probes += other.probes
+        self.associations += other.associations
+        self.bytes_received += other.bytes_received
+        self.bytes_sent += other.bytes_sent
+        _add(self.received, other.received, 0)
+        _add(self.sent, other.sent, 0)
+        _add(self._rejects, other._rejects, (0, 0, 0))
+        _add(self._aborts, other._aborts, ("other", 0, 0))
+        _add(self._timeouts, other._timeouts, "other")
+        _add(self.endings, other.endings, ErrorCode.NET_FAILURE)
 
     @property
     def messages(self) -> tuple[int, int]:
         """How many messages came, and how many left."""
         return sum(self.received.copy().values()), sum(self.sent.copy().values())
 
-    def snapshot(self, ending: ErrorCode | None = None) -> Statistics:
-        """What has been counted so far; `ending` once the connection is over."""
+    def snapshot(self) -> Statistics:
+        """What has been counted so far."""
         return Statistics(
             connections=self.connections,
-            probes=int(self.is_probe),
-            associations=int(self.was_associated),
-            rejects=Counter(self._rejects),
-            aborts=Counter(self._aborts),
-            timeouts=Counter(self._timeouts),
-            endings=Counter() if ending is None else Counter([ending]),
+            probes=self.probes,
+            associations=self.associations,
+            rejects=Counter(self._rejects.copy()),
+            aborts=Counter(self._aborts.copy()),
+            timeouts=Counter(self._timeouts.copy()),
+            endings=Counter(self.endings.copy()),
             received=_kinds(self.received),
             sent=_kinds(self.sent),
             bytes_received=self.bytes_received,
@@ -161,7 +161,7 @@ class Ledger:
     """The numbers of one object: those of its connections that are over, and those of the running ones."""
 
     def __init__(self) -> None:
-        self._past = Statistics()
+        self._past = Tally()
         self._running: set[Tally] = set()
         self._lock = threading.Lock()
 
@@ -175,16 +175,30 @@ class Ledger:
         with self._lock:
             if tally in self._running:
                 self._running.discard(tally)
-                self._past.add(tally.snapshot(ending))
+                self._past.add(tally)
+                if ending is not None:
+                    _count(self._past.endings, ending)
 
     def sum(self, turned_away: int) -> Statistics:
         """All of it now; `turned_away` counts what never became a connection."""
-        numbers = Statistics(turned_away=turned_away)
+        total = Tally()
         with self._lock:
-            numbers.add(self._past)
+            total.add(self._past)
             for tally in self._running:
-                numbers.add(tally.snapshot())
+                total.add(tally)
+        numbers = total.snapshot()
+        numbers.turned_away = turned_away
         return numbers
+
+
+def _count(counts: dict[K, int], key: K) -> None:
+    counts[key] = counts.get(key, 0) + 1
+
+
+def _add(mine: dict[K, int], theirs: dict[K, int], rest: K) -> None:
+    for key, count in theirs.copy().items() if theirs else ():
+        known = key in mine or len(mine) < _MOST_KINDS
+        mine[key if known else rest] = mine.get(key if known else rest, 0) + count
 
 
 def _kinds(counts: dict[int, int]) -> Counter[Kind]:
