@@ -5,7 +5,6 @@
 
 from .associate import LDicomAssociate
 from .dataset import LDicomDS
-from .decoding import DecodeLimits
 from .duplicates import Duplicates, FileTarget
 from .errors import (
     LDicomDataError,
@@ -52,7 +51,7 @@ from .status import (
     Status,
     TlsProfile,
 )
-from .timing import Limits, Timeouts
+from .timing import DecodeLimits, Limits, Timeouts
 from .transport.tcp import SocketOptions
 from .workers import background
 

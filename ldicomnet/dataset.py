@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 from . import checks
 from .body import READ_FLAGS, Body, FileBody, MemoryBody, file_error, whole
 from .command_set import COMMAND_FIELD, DATA_SET_TYPE, encode_elements, from_dataset
-from .decoding import DecodeLimits, decode, uid_of
 from .errors import LDicomDataError, LDicomUsageError
 from .message import BY_FIELD, Row, file_name
 from .part10 import (
@@ -30,6 +29,7 @@ from .part10 import (
 from .part_file import write_file
 from .status import Command, ErrorCode
 from .text import shown
+from .timing import DecodeLimits
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -98,6 +98,7 @@ class LDicomDS:
         """
         if not hasattr(dataset, "original_encoding"):
             raise LDicomUsageError(f"dataset is {type(dataset).__name__}: a pydicom.Dataset is wanted")
+        from .decoding import uid_of
         from .encoding import encode, own_syntax
 
         own = own_syntax(dataset)
@@ -136,7 +137,7 @@ class LDicomDS:
         Raises:
             LDicomDataError: the data set was asked for it, and it cannot be decoded.
         """
-        return self._uids[0] or uid_of(self.dataset, "SOPClassUID")
+        return self._uid(0, "SOPClassUID")
 
     @property
     def sop_instance_uid(self) -> str:
@@ -145,7 +146,14 @@ class LDicomDS:
         Raises:
             LDicomDataError: the data set was asked for it, and it cannot be decoded.
         """
-        return self._uids[1] or uid_of(self.dataset, "SOPInstanceUID")
+        return self._uid(1, "SOPInstanceUID")
+
+    def _uid(self, place: int, keyword: str) -> str:
+        if self._uids[place]:
+            return self._uids[place]
+        from .decoding import uid_of
+
+        return uid_of(self.dataset, keyword)
 
     @property
     def file_name(self) -> str:
@@ -189,6 +197,8 @@ class LDicomDS:
         Raises:
             LDicomDataError: it cannot be decoded, or only beyond `decode_limits`.
         """
+        from .decoding import decode
+
         with self._decoding:
             if self._dataset is None:
                 header = encode_header(*self._uids, self.transfer_syntax)

@@ -6,7 +6,6 @@ pydicom is imported inside the functions that need it. Knows no connection.
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -18,6 +17,7 @@ from .part10 import DEFLATED, EXPLICIT_BIG, IMPLICIT_LITTLE, PREAMBLE, PREFIX_EN
 from .status import ErrorCode
 from .structure import SHALLOW, Meanings, Walk, is_vr
 from .text import reason
+from .timing import DecodeLimits
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -26,31 +26,6 @@ _INPUT = 16 << 10
 """Bytes inflated at once: zlib copies what it has not come to yet."""
 _OUTPUT = 256 << 10
 _LONGEST_COMMAND_SET = 64 << 10
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecodeLimits:
-    """What decoding a data set may take; what takes more is an `LDicomDataError`.
-
-    Assign one to `LDicomDS.decode_limits`: on an object before its `dataset` is used, or on the class for all.
-    """
-
-    depth: int = 32
-    """Sequences within each other. Structured reports have about 10; copying a data set with 64 takes more calls within
-    each other than Python allows."""
-    elements: int = 1_000_000
-    """Elements, items and fragments altogether, as 30,000 frames of an enhanced image have; an empty item is 8 bytes in
-    the data set, 650 in memory, and takes pydicom 15 microseconds."""
-    inflated: int = 1 << 30
-    """Bytes of a deflated data set when it is inflated."""
-    inflated_freely: int = 256 << 20
-    """Bytes up to which it may inflate at any rate: masks of segmentations shrink to a thousandth."""
-    inflated_times: int = 100
-    """How many times its size it may become beyond that."""
-
-    def most_inflated(self, size: int) -> int:
-        """Bytes that `size` deflated ones may become."""
-        return min(self.inflated, max(self.inflated_freely, size * self.inflated_times))
 
 
 def decode(body: Body, transfer_syntax: str, file_header: bytes, limits: DecodeLimits) -> Dataset:

@@ -6,10 +6,9 @@ Knows no PDU and no connection.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from operator import itemgetter
 from struct import error as StructError
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import checks
 from .body import Body
@@ -75,8 +74,7 @@ MESSAGES = """
 # --- the rows ----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(NamedTuple):
     """One parameter of a message: its name, its element with its VR, and whether the element may be left out."""
 
     name: str
@@ -93,8 +91,7 @@ Piece = tuple[int, Encoder | bytes]
 """The place of a parameter and what encodes it, or -1 and an element that is always the same."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One row of `MESSAGES`."""
 
     field: int
@@ -176,20 +173,19 @@ BY_NAME = {row.name: row for row in ROWS}
 BY_FIELD = {row.field: row for row in ROWS}
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A response with nothing but a status, to a request of one kind."""
 
     row: Row
     """That of the response."""
-    count: int
+    asked: int
     """How many values the request has."""
     pick: Callable[[Sequence[Any]], tuple[Any, ...]]
     """Takes the values of the response from those of the request, the status and None."""
 
     def values(self, asked: Sequence[Any], status: int) -> tuple[Any, ...]:
         """Values of the response to a request with the values `asked`, which may be followed by a data set."""
-        return self.pick((*asked[: self.count], status, None))
+        return self.pick((*asked[: self.asked], status, None))
 
 
 def _answer(request: Row, response: Row) -> Answer:
@@ -230,19 +226,28 @@ def _unhashable(row: Row, values: tuple[Any, ...]) -> LDicomUsageError:
     return LDicomUsageError("; ".join(wrong) or f"the values of {row.name} are {values!r}")
 
 
-@dataclass(frozen=True, slots=True)
 class Kind:
-    """What messages with one command field, and responses with one status, have in common."""
+    """What messages with one command field, and responses with one status, have in common.
 
-    number: int
-    """The command field or, of a response, command field and status in one number."""
-    field: int
-    status: Status | None
-    row: Row | None
-    is_response: bool
-    is_pending: bool
-    is_final: bool
-    expects_response: bool
+    Attributes:
+        number: the command field or, of a response, command field and status in one number.
+        row: its row of the table; None for a command field of no known kind.
+        is_response, is_pending, is_final, expects_response: as `Message` has them.
+    """
+
+    __slots__ = (
+        "expects_response", "field", "is_final", "is_pending", "is_response", "number", "row", "status",
+    )  # fmt: skip
+
+    def __init__(self, number: int, field: int, status: Status | None) -> None:
+        self.number = number
+        self.field = field
+        self.status = status
+        self.row = BY_FIELD.get(field)
+        self.is_response = field >= _RESPONSE
+        self.is_pending = status in (0xFF00, 0xFF01)
+        self.is_final = status is not None and not self.is_pending
+        self.expects_response = field < _RESPONSE and field != _CANCEL
 
 
 _KINDS: dict[int, Kind] = {}
@@ -254,17 +259,7 @@ def _kind(field: int, status: Status | None) -> Kind:
     number = field if status is None else field << 16 | status
     kind = _KINDS.get(number)
     if kind is None:
-        is_pending = status in (0xFF00, 0xFF01)
-        kind = Kind(
-            number,
-            field,
-            status,
-            BY_FIELD.get(field),
-            is_response=field >= _RESPONSE,
-            is_pending=is_pending,
-            is_final=status is not None and not is_pending,
-            expects_response=field < _RESPONSE and field != _CANCEL,
-        )
+        kind = Kind(number, field, status)
         if len(_KINDS) < _MOST_KINDS:
             _KINDS[number] = kind
     return kind

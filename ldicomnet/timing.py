@@ -1,4 +1,4 @@
-"""Deadlines and caps: how long a wait may take and how much a peer may send. Knows only the clock.
+"""Deadlines and caps: how long a wait may take, how much a peer may send, and decoding take. Knows only the clock.
 
 There is one kind of deadline, a point on the monotonic clock, so that a change of the wall clock moves none.
 """
@@ -108,3 +108,28 @@ class Limits:
     """Requests sent in hooks that wait for the asynchronous operations window."""
     waiting_sends: int = 1 << 20
     """Bytes that answers given in hooks may wait for while another thread sends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodeLimits:
+    """What decoding a data set may take; what takes more is an `LDicomDataError`.
+
+    Assign one to `LDicomDS.decode_limits`: on an object before its `dataset` is used, or on the class for all.
+    """
+
+    depth: int = 32
+    """Sequences within each other. Structured reports have about 10; copying a data set with 64 takes more calls within
+    each other than Python allows."""
+    elements: int = 1_000_000
+    """Elements, items and fragments altogether, as 30,000 frames of an enhanced image have; an empty item is 8 bytes in
+    the data set, 650 in memory, and takes pydicom 15 microseconds."""
+    inflated: int = 1 << 30
+    """Bytes of a deflated data set when it is inflated."""
+    inflated_freely: int = 256 << 20
+    """Bytes up to which it may inflate at any rate: masks of segmentations shrink to a thousandth."""
+    inflated_times: int = 100
+    """How many times its size it may become beyond that."""
+
+    def most_inflated(self, size: int) -> int:
+        """Bytes that `size` deflated ones may become."""
+        return min(self.inflated, max(self.inflated_freely, size * self.inflated_times))
