@@ -29,6 +29,7 @@ from .pdu import (
     Pdu,
     ReleaseRequest,
     ReleaseResponse,
+    check_counts,
     decode_content,
 )
 from .sender import Sender
@@ -88,6 +89,7 @@ class Engine:
         self._transport = transport
         self._requestor = requestor
         self._timeouts = timeouts
+        self._limits = limits
         self._log = log_of(_log, number)
         self._wants = wants
         self._inbound = Inbound(self, limits)
@@ -428,6 +430,7 @@ class Engine:
         """One of the other six PDUs; an A-ASSOCIATE-AC may be more than the association can live with."""
         try:
             pdu = decode_content(pdu_type, content)
+            check_counts(pdu, self._limits.contexts, self._limits.user_items)
         except LDicomProtocolError as error:
             self.invalid(error)
             return

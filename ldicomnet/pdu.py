@@ -247,6 +247,21 @@ def _decode_content(pdu_type: int, content: bytes) -> Pdu:
     return kind.decode(content)
 
 
+def check_counts(pdu: Pdu, contexts: int, user_items: int) -> None:
+    """Raise if an association PDU has more presentation contexts, or sub-items of user information, than that.
+
+    Raises:
+        LDicomProtocolError: it has.
+    """
+    if isinstance(pdu, AssociateRequest | AssociateAccept):
+        for what, found, most in (
+            ("presentation contexts", len(pdu.contexts), contexts),
+            ("sub-items of user information", len(pdu.user_items), user_items),
+        ):
+            if found > most:
+                raise LDicomProtocolError(f"association PDU with {found} {what}, {most} are allowed")
+
+
 _KEPT = 8 << 10
 _FIXED = 68
 """Bytes of an association PDU before its items."""

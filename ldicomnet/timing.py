@@ -88,6 +88,10 @@ class Limits:
     """The same, of one calling AE title."""
     association_pdu: int = 1 << 20
     """Bytes of an A-ASSOCIATE-RQ or A-ASSOCIATE-AC."""
+    contexts: int = 128
+    """Presentation contexts in one of these: as many as have an ID."""
+    user_items: int = 4096
+    """Sub-items of the user information in one of these; together they have 65,535 bytes at most (PS3.8 9.3.2.3)."""
     maximum_pdu: int = 16 << 20
     """Bytes of a P-DATA-TF PDU that is kept whole for `on_receive`; PDUs that stream are not held."""
     pdu_tolerance: int = 6

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from unittest import mock
 
-from ldicomnet import AcceptResult, ErrorCode, LDicomAssociate, LDicomError, LDicomNet, LDicomUsageError, Status
+from ldicomnet import AcceptResult, ErrorCode, LDicomAssociate, LDicomError, LDicomNet, LDicomUsageError, Limits, Status
 from ldicomnet.deadlines import Deadlines
 from ldicomnet.pdu import (
     Abort,
@@ -338,6 +338,28 @@ class Waits(AgainstPeer):
         self.assertIsInstance(peer.receive(), Abort)
         self.assertIsNone(peer.receive())
         acceptor.wait_for("on_close")
+
+    def test_more_items_than_the_limits_allow(self) -> None:
+        """Settable down from what the format can hold; as many as that are taken."""
+        many = request((CT, IMPLICIT), (VERIFICATION, IMPLICIT), (CT, EXPLICIT))
+        items = len(many.to_request().user_items)
+        for name, most, fits in (
+            ("contexts", 3, True),
+            ("contexts", 2, False),
+            ("user_items", items, True),
+            ("user_items", items - 1, False),
+        ):
+            with self.subTest(name, most=most):
+                there, back = pair()
+                acceptor = self.acceptor()
+                acceptor.timeouts, acceptor.limits = QUICK, Limits(**{name: most})
+                acceptor.attach(back, requestor=False)
+                peer = Peer(there)
+                peer.send(many.to_request())
+                answer = peer.receive()
+                self.assertEqual(not isinstance(answer, Abort), fits)
+                if not fits:  # an invalid PDU in Sta2 is AA-1
+                    self.assertEqual(answer, Abort(0, 0))
 
     def test_no_answer_to_the_request(self) -> None:
         peer, requestor = self.peer_of_requestor()
