@@ -224,7 +224,8 @@ class Conversation:
     def send(self, row: Row, presentation_id: int, values: tuple[Any, ...], dataset: Any, group_length: bool) -> None:
         """Send the message of `row`; see `Services`."""
         before, message = self._before.get(row.field), None
-        if before is not None and before[0] == (presentation_id, values[1:], dataset is None):
+        same = presentation_id, values[1:], dataset is None
+        if before is not None and before[0] == same and isinstance(presentation_id, int):
             message = before[1].with_id(values[0])
         if message is None:
             message = self._new_message(row, presentation_id, values, dataset is not None)

@@ -27,6 +27,8 @@ SMALLEST_BACKLOG = 1024
 """A full backlog loses connections, and a large one costs nothing."""
 _PAUSE = 0.1
 """Seconds to let connections end when the process has no descriptors left."""
+_SAID_EVERY = 60
+"""Seconds between two lines that say so."""
 _LONGEST_LOOK = 3600.0
 """Seconds; what the system waits with cannot count to the end of time."""
 _MOST_SELECTED = 400
@@ -65,6 +67,7 @@ class Listener:
         self._numbers = 0
         self._waiting: deque[socket.socket] = deque()
         self._closed = False
+        self._said_again = 0.0  # when it may be said again that nothing is left, on the monotonic clock
         self._socket = sock
         try:
             self._wake_reader, self._wake_writer = socket.socketpair()
@@ -211,7 +214,9 @@ class Listener:
     def _refused(self, error: OSError) -> None:
         """One connection failed (its peer is gone), or the process has nothing left: then wait a little."""
         if error.errno in _EXHAUSTED:
-            _log.error("cannot accept connections: %s", error.strerror)
+            if monotonic() >= self._said_again:
+                self._said_again = monotonic() + _SAID_EVERY
+                _log.error("cannot accept connections: %s; said once in %d s", error.strerror, _SAID_EVERY)
             self._selector.unregister(self._socket)
             self._selector.select(_PAUSE)
             self._selector.register(self._socket, selectors.EVENT_READ)

@@ -251,8 +251,6 @@ class Kind:
 
 
 _KINDS: dict[int, Kind] = {}
-_MOST_KINDS = 2000
-"""Of those that are kept: a peer may send any number as a status."""
 
 
 def _kind(field: int, status: Status | None) -> Kind:
@@ -260,7 +258,7 @@ def _kind(field: int, status: Status | None) -> Kind:
     kind = _KINDS.get(number)
     if kind is None:
         kind = Kind(number, field, status)
-        if len(_KINDS) < _MOST_KINDS:
+        if kind.row is not None and (status is None or status.is_known):  # a peer may send any number as a status
             _KINDS[number] = kind
     return kind
 
@@ -365,9 +363,12 @@ class Message:
         if around is None:
             return None
         try:
-            command_set = around[0] + US.pack(message_id) + around[1]
+            packed = US.pack(message_id)
         except StructError:
             return None
+        if type(message_id) is not int:
+            message_id = int(message_id)
+        command_set = around[0] + packed + around[1]
         return Message(self.presentation_id, command_set, self.kind, message_id, self.has_data_set)
 
     def around_id(self) -> tuple[bytes, bytes] | None:

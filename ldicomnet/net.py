@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("ldicomnet.net")
 _numbers = itertools.count(1)
-_NOBODY: Clients[Any] = Clients()
-"""Of objects that have never listened."""
 
 
 class LDicomNet(Application):
@@ -79,7 +77,6 @@ class LDicomNet(Application):
         self._listener: Listener | None = None
         self._accepting: Listener | None = None  # the same, and still there when it has been closed
         self._server: LDicomNet | None = None
-        self._clients: Clients[LDicomNet] = _NOBODY
         self._ledger = Ledger()
         self._message_ids = itertools.count()
         self._life = threading.Lock()  # one connection or listening socket at a time
@@ -144,8 +141,6 @@ class LDicomNet(Application):
             self._accept_from(sock)
 
     def _accept_from(self, sock: socket.socket) -> None:
-        if self._clients is _NOBODY:
-            self._clients = Clients()
         listener = self._listener = self._accepting = Listener(sock, self.limits, self._clients.has_room, self._arrived)
         self._clients.open(self.limits)
         try:
@@ -172,7 +167,8 @@ class LDicomNet(Application):
         try:
             self.on_accept(ErrorCode.SUCCESS)
         except LDicomTransportError as error:
-            _log.debug("a connection was gone before it was accepted: %s", error)
+            has_nothing_left = error.code == ErrorCode.NET_NO_BUFFERS
+            _log.log(logging.ERROR if has_nothing_left else logging.DEBUG, "a connection was not accepted: %s", error)
         except (Exception, SystemExit):
             if self._listener is not listener:
                 _log.info("a connection request came while the listening object was closed")
@@ -222,6 +218,15 @@ class LDicomNet(Application):
     def get_server(self) -> LDicomNet | None:
         """Of an accepted object: the listening object."""
         return self._server
+
+    @property
+    def _clients(self) -> Clients[LDicomNet]:
+        """The accepted connections; made when they are first asked for, since most objects never listen."""
+        try:
+            found: Clients[LDicomNet] = vars(self)["_accepted"]
+        except KeyError:
+            found = vars(self).setdefault("_accepted", Clients())
+        return found
 
     def get_client_count(self) -> int:
         """Of a listening object: how many accepted connections stand."""
@@ -309,7 +314,7 @@ class LDicomNet(Application):
             conversation.engine.start(park, all(net._has_default("on_close") for net in filter(None, (self, server))))
         except RuntimeError as error:  # the process may have no more threads
             for net in filter(None, (self, server)):
-                net._ledger.close(conversation.tally)
+                net._ledger.close(conversation.tally, None if requestor else ErrorCode.NET_NO_BUFFERS)
             conversation.engine.is_over = True
             transport.close()
             transport.dispose()

@@ -100,7 +100,7 @@ class Operations:
         if found is None or found[0] != context:
             return False
         self.awaited.pop(message_id, None)
-        if self._freed is not None:
+        if self.window is not None:
             self._wake_one()
         return True
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from .message import BY_FIELD
 from .status import ErrorCode, Status
 
-Kind = tuple[str, Status | None]
+Named = tuple[str, Status | None]
 """The name of a message, such as "c_store_response", and its status, None for a request."""
 
 
@@ -36,16 +36,16 @@ class Statistics:
     associations: int = 0
     """Associations that were established."""
     rejects: Counter[tuple[int, int, int]] = field(default_factory=Counter)
-    """A-ASSOCIATE-RJ sent and received, by result, source and reason."""
+    """A-ASSOCIATE-RJ sent and received, by result, source and reason; beyond some thousand as (0, 0, 0)."""
     aborts: Counter[tuple[str, int, int]] = field(default_factory=Counter)
     """A-ABORT by who sent it, "ours" or "theirs", source and reason."""
     timeouts: Counter[str] = field(default_factory=Counter)
     """Deadlines that passed, by the name of the `Timeouts` that they had."""
     endings: Counter[ErrorCode] = field(default_factory=Counter)
     """Connections that ended, by what `on_close` was told."""
-    received: Counter[Kind] = field(default_factory=Counter)
+    received: Counter[Named] = field(default_factory=Counter)
     """Messages that arrived whole."""
-    sent: Counter[Kind] = field(default_factory=Counter)
+    sent: Counter[Named] = field(default_factory=Counter)
     """Messages that left whole."""
     bytes_received: int = 0
     """Bytes of command sets and data sets that came."""
@@ -201,8 +201,8 @@ def _add(mine: dict[K, int], theirs: dict[K, int], rest: K) -> None:
         mine[key if known else rest] = mine.get(key if known else rest, 0) + count
 
 
-def _kinds(counts: dict[int, int]) -> Counter[Kind]:
-    named: Counter[Kind] = Counter()
+def _kinds(counts: dict[int, int]) -> Counter[Named]:
+    named: Counter[Named] = Counter()
     for key, count in counts.copy().items():
         number, status = (key >> 16, Status(key & 0xFFFF)) if key > 0xFFFF else (key, None)
         row = BY_FIELD.get(number)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
+from types import FunctionType, MethodType
 from typing import Any, TypeVar
 
 Hook = TypeVar("Hook", bound=Callable[..., Any])
@@ -28,7 +29,10 @@ def background(hook: Hook) -> Hook:
 
 def is_background(hook: object) -> bool:
     """Whether `hook` was marked."""
-    return "_in_background" in getattr(hook, "__dict__", ())  # to ask a method for what it lacks is slow
+    function = hook.__func__ if isinstance(hook, MethodType) else hook
+    if isinstance(function, FunctionType):  # a method is slow to say what it lacks
+        return "_in_background" in function.__dict__
+    return getattr(function, "_in_background", False)
 
 
 class Workers:

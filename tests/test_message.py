@@ -15,7 +15,7 @@ from pydicom.uid import UID
 from ldicomnet.body import MemoryBody
 from ldicomnet.command_set import ELEMENTS, decode_elements, encode_elements, from_dataset, to_dataset
 from ldicomnet.errors import LDicomDataError, LDicomProtocolError, LDicomUsageError
-from ldicomnet.message import ANSWERS, BY_FIELD, BY_NAME, ROWS, Message, Row, build, decode, encode, file_name
+from ldicomnet.message import ANSWERS, BY_FIELD, BY_NAME, ROWS, Kind, Message, Row, build, decode, encode, file_name
 from ldicomnet.status import AbortReason, Command, ErrorCode, Priority, Status
 
 from .spoiling import flips, need, truncations
@@ -516,8 +516,10 @@ class Asked(unittest.TestCase):
     def check_same(self, one: Message, other: Message) -> None:
         """Two messages say the same, whatever is asked."""
         for name in (*Message.__slots__, "name", "sop_class_uid", "sop_instance_uid", "elements"):
-            if not name.startswith("_") and name not in ("body", "refused"):
+            if not name.startswith("_") and name not in ("body", "refused", "kind"):
                 self.assertEqual(getattr(one, name), getattr(other, name), name)
+        for name in Kind.__slots__:
+            self.assertEqual(getattr(one.kind, name), getattr(other.kind, name), name)
         self.assertEqual((one.arguments(), repr(one)), (other.arguments(), repr(other)))
 
     def test_where_the_message_id_stands(self) -> None:

@@ -358,6 +358,25 @@ class Misuse(Ends):
         requestor.send_c_echo_request(1, 1)
         requestor.wait_for("on_receive_c_echo_response")
 
+    def test_what_looks_like_the_last_arguments(self) -> None:
+        """A context that equals an accepted one and is no number is refused, the second time too; a message ID may be
+        anything that is a whole number."""
+
+        class Index:
+            def __index__(self) -> int:
+                return 77
+
+        client, _server = self.associated()
+        client.send_c_echo_request(1, 1, VERIFICATION)
+        client.wait_for("on_receive_c_echo_response")
+        with self.assertRaises(LDicomUsageError) as caught:
+            client.send_c_echo_request(1.0, 2, VERIFICATION)  # type: ignore[arg-type]
+        self.assertEqual(caught.exception.code, ErrorCode.PDU_ID)
+        client.send_c_echo_request(1, Index(), VERIFICATION)  # type: ignore[arg-type]
+        self.assertEqual(client.wait_for("on_receive_c_echo_response", 2)[1], 77)
+        assert client._conversation is not None
+        self.assertEqual(client._conversation.engine._operations.awaited, {})
+
     def test_codes_instead_of_errors(self) -> None:
         requestor, _acceptor = self.associated()
         requestor.raise_errors = False

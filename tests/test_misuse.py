@@ -376,6 +376,15 @@ class NothingStays(Ends):
             gc.collect()
             self.assertEqual(os.listdir(folder), [])
 
+    def test_objects_that_never_listened_share_nothing(self) -> None:
+        """One that is just being drained keeps no other from it, nor what was forked meanwhile."""
+        one, other = LDicomNet(), LDicomNet()
+        with one._clients._changed, one._clients.admission._lock:
+            draining = threading.Thread(target=lambda: (other.drain(0), other.server_close()), daemon=True)
+            draining.start()
+            draining.join(SECONDS)
+        self.assertFalse(draining.is_alive())
+
     @unittest.skipUnless(hasattr(os, "fork"), "this system has no fork")
     def test_a_fork_leaves_them_alone(self) -> None:
         with tempfile.TemporaryDirectory() as folder:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import unittest
 import weakref
+from collections.abc import Callable
+from types import MethodType
 from unittest import mock
 
 from ldicomnet import LDicomNet, background
@@ -26,6 +29,39 @@ class Marks(unittest.TestCase):
         self.assertTrue(is_background(Net().on_receive_c_find_request))
         self.assertFalse(is_background(Net().on_receive_c_echo_request))
         self.assertFalse(is_background(None))
+
+    def test_whatever_can_be_called_may_be_marked(self) -> None:
+        class Hook:
+            def __call__(self, *arguments: object) -> None:
+                """Do nothing."""
+
+        class Wrapping:
+            """Delegates what it is asked, as decorators do."""
+
+            def __init__(self, hook: Callable[..., None]) -> None:
+                self.hook = hook
+
+            def __call__(self, *arguments: object) -> None:
+                self.hook(*arguments)
+
+            def __getattr__(self, name: str) -> object:
+                return getattr(self.hook, name)
+
+        def plain(*_arguments: object) -> None:
+            pass
+
+        def marked(*_arguments: object) -> None:
+            pass
+
+        background(marked)
+        self.assertFalse(is_background(Hook()))
+        self.assertTrue(is_background(background(Hook())))
+        self.assertTrue(is_background(background(type("Marked", (Hook,), {}))()))
+        for hook, expected in ((plain, False), (marked, True)):
+            self.assertEqual(is_background(Wrapping(hook)), expected)
+            self.assertEqual(is_background(MethodType(Wrapping(hook), object())), expected)
+            self.assertEqual(is_background(MethodType(hook, object())), expected)
+            self.assertFalse(is_background(functools.partial(hook)))
 
     def test_it_is_the_same_function(self) -> None:
         def hook() -> None:
