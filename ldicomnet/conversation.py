@@ -320,6 +320,11 @@ class Conversation:
         if not self._call(self.net.on_connect, error):
             self._break_off()
 
+    def secured(self, error: ErrorCode) -> None:
+        """`on_secure_link_ready`."""
+        if not self._call(self.net.on_secure_link_ready, error) and not error:
+            self._break_off()
+
     def associate_requested(self, request: AssociateRequest) -> None:
         """`on_receive_associate_request`, where the application context is DICOM's (PS3.7 A.2.1)."""
         self._request = LDicomAssociate.from_request(request)

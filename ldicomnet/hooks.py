@@ -52,7 +52,15 @@ class Hooks(Services):
     def on_connect(self, error: ErrorCode) -> None:
         """The connection that `connect` asked for stands (0), or could not be made.
 
-        The next step is `send_associate_request`.
+        The next step is `send_associate_request`; on a connection with a security layer that is for
+        `on_secure_link_ready` to do.
+        """
+
+    def on_secure_link_ready(self, error: ErrorCode) -> None:
+        """The security layer of a connection stands (0), on either side, or why it could not be set up.
+
+        Not called on a connection that has none. Only now can an association be requested. After an error the
+        connection is closed.
         """
 
     def on_receive(self, error: ErrorCode, pdu_type: PduType, buffer: bytes) -> None:

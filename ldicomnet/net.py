@@ -289,7 +289,7 @@ class LDicomNet(Application):
         self._check_security()
         conversation = Conversation(
             self,
-            transport,
+            self._layered(transport, requestor),
             requestor,
             self.timeouts,
             self.limits,
@@ -311,7 +311,7 @@ class LDicomNet(Application):
             net._ledger.open(conversation.tally)
         self._register()
         try:
-            conversation.engine.start(park, all(net._has_default("on_close") for net in filter(None, (self, server))))
+            conversation.engine.start(park, self._ends_anywhere(server))
         except RuntimeError as error:  # the process may have no more threads
             for net in filter(None, (self, server)):
                 net._ledger.close(conversation.tally, None if requestor else ErrorCode.NET_NO_BUFFERS)
@@ -319,6 +319,12 @@ class LDicomNet(Application):
             transport.close()
             transport.dispose()
             raise LDicomTransportError(ErrorCode.NET_NO_BUFFERS, f"the connection gets no thread: {error}") from error
+
+    def _ends_anywhere(self, server: LDicomNet | None) -> bool:
+        """Whether no hook of the program is called when a connection ends that has said nothing."""
+        return self._has_default("on_secure_link_ready") and all(
+            net._has_default("on_close") for net in filter(None, (self, server))
+        )
 
     def _check_idle(self) -> None:
         if self.is_activated():

@@ -23,9 +23,11 @@ message sinks encoding decoding
 pdu user_information negotiation outbound inbound outbox statistics
 calls associate dataset clients listener
 sender duplicates
+securing
 engine services
 hooks
 settings
+security
 application
 conversation
 net
@@ -50,6 +52,7 @@ NEVERS = (
     ("transport transport.tcp transport.memory", ".pdu .items .message .engine .inbound .outbound"),
     ("services hooks", ".engine .conversation .net"),
     ("duplicates", ".pdu .message .engine .transport .net"),
+    ("securing", ".inbound .engine .net .hooks .services .conversation .pdu"),
     ("engine", ".net .hooks .services .conversation .associate .dataset"),
     ("upper_layer", ".pdu .wire .transport"),
 )
