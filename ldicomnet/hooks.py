@@ -29,6 +29,8 @@ from .status import (
 )
 
 if TYPE_CHECKING:
+    import ssl
+
     from pydicom import Dataset
 
 
@@ -62,6 +64,32 @@ class Hooks(Services):
         Not called on a connection that has none. Only now can an association be requested. After an error the
         connection is closed.
         """
+
+    def on_verify(self, ok: bool, certificate: str, error: int, error_text: str) -> bool:
+        """TLS: a certificate of the peer's chain was looked at, the trusted issuer's first and the peer's own last.
+
+        Args:
+            ok: whether nothing is wrong with it.
+            certificate: what it says: subject, issuer, validity, serial number, purposes; "" where OpenSSL has refused
+                the chain, and keeps it.
+            error: OpenSSL's number for what is wrong (X509_V_ERR), 0 for nothing.
+            error_text: the same in words.
+
+        Returns:
+            False refuses the peer. True accepts a certificate that is not good only on a client with
+            `TLSContextSettings.verify_by_hook`, and changes nothing else. The default returns `ok`.
+        """
+        return ok
+
+    def on_private_key_password(self, encryption: bool) -> str:
+        """TLS: the password of an encrypted private key is wanted; `encryption` is always False, for reading it.
+
+        Runs on the thread that sets the certificate, or reloads it. The default has none.
+        """
+        return ""
+
+    def on_create_ctx(self, context: ssl.SSLContext) -> None:
+        """TLS: a context was made, and may be changed before it is used; not against the profile."""
 
     def on_receive(self, error: ErrorCode, pdu_type: PduType, buffer: bytes) -> None:
         """A whole PDU has arrived, header included, and nothing was made of it yet. Costs nothing unless overridden."""

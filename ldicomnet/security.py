@@ -8,22 +8,30 @@ from __future__ import annotations
 import os
 
 from .errors import LDicomSecurityError, LDicomUsageError
-from .settings import Settings, reports
+from .settings import reports
 from .status import ErrorCode, SecureMode
+from .tls.members import TlsMembers
 from .transport import Transport
 
 
-class Security(Settings):
+class Security(TlsMembers):
     """What is common to the security modes, and where they branch."""
 
     @reports
     def initialize(self, path: str | os.PathLike[str] | None, mode: SecureMode, settings: object | None = None) -> None:
-        """Set up the security of an object made with `defer_init`; `settings` is for TLS.
+        """Set up the security of an object made with `defer_init`, or anew; `settings` is for TLS.
+
+        Args:
+            path: folder for temporary files of received data sets; None for the default.
+            mode: a `SecureMode`.
+            settings: `TLSContextSettings`; None for the default ones.
 
         Raises:
-            LDicomSecurityError: the security layer is not there.
+            LDicomSecurityError: the security layer is not there, or cannot be had with these settings.
         """
         self._set_path_and_mode(path, mode)
+        if self._mode == SecureMode.TLS:
+            self._initialize_tls(settings)
         self._initialized = True
         self._check_security()
 
@@ -31,11 +39,11 @@ class Security(Settings):
         """Raise unless connections can be made in the security mode."""
         if not self._initialized:
             raise LDicomUsageError("defer_init asks for initialize() first", ErrorCode.NET_NOT_INITIALISED)
-        if self._mode != SecureMode.NONE:
+        if self._mode not in (SecureMode.NONE, SecureMode.TLS):
             raise LDicomSecurityError(
                 ErrorCode.BAD_SECURE_MODE, f"security mode {self._mode.name} is not part of this version yet"
             )
 
     def _layered(self, transport: Transport, requestor: bool) -> Transport:
         """The connection with the layer of the security mode on it."""
-        return transport
+        return self._over_tls(transport, requestor) if self._mode == SecureMode.TLS else transport
