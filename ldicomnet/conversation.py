@@ -335,6 +335,10 @@ class Conversation:
         elif 0 < self._request.get_max_length() < SMALLEST_MAXIMUM_LENGTH or not request.contexts:
             self._log.warning("an association without presentation contexts or room for fragments; rejected")
             self._call(self.net.send_associate_reject, RejectResult.PERMANENT, RejectSource.USER, RejectReason.UNKNOWN)
+        elif why := self.net._stranger(self._request.get_calling()):
+            self._log.warning("association rejected: %s", why)
+            reject = RejectResult.PERMANENT, RejectSource.USER, RejectReason.CALLING
+            self._call(self.net.send_associate_reject, *reject)
         elif why := self._enter(self.engine.transport.peer[0], self._request.get_calling()):
             self._log.warning("association rejected: %s", why)
             reject = RejectResult.TRANSIENT, RejectSource.PROVIDER2, RejectReason.LIMIT

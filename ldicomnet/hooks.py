@@ -110,6 +110,10 @@ class Hooks(Services):
         send another message into the one that is being sent.
         """
 
+    def _stranger(self, title: str) -> str:
+        """Why the peer may not call itself by an AE title, "" where it may: the security layer may know better."""
+        return ""
+
     # --- the association (PS3.8 Section 7) ------------------------------------------------------------------------
 
     def on_receive_associate_request(self, associate: LDicomAssociate) -> None:

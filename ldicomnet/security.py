@@ -44,6 +44,16 @@ class Security(TlsMembers):
                 ErrorCode.BAD_SECURE_MODE, f"security mode {self._mode.name} is not part of this version yet"
             )
 
+    def _check_server(self) -> None:
+        """Raise unless this object can be the server of its security mode."""
+        if self._mode == SecureMode.TLS:
+            self._tls.check(True, self)
+
+    @property
+    def _has_own_security(self) -> bool:
+        """Whether it has what a server needs."""
+        return self._mode == SecureMode.TLS and self._tls.has_certificate
+
     def _layered(self, transport: Transport, requestor: bool) -> Transport:
         """The connection with the layer of the security mode on it."""
         return self._over_tls(transport, requestor) if self._mode == SecureMode.TLS else transport

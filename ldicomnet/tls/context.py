@@ -150,9 +150,8 @@ def make(plan: Plan, server: bool, identities: Iterable[Identity]) -> ssl.SSLCon
     """
     settings = plan.settings
     context = _bare(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
-    ciphers = ":".join(suite.name for suite in plan.suites if not suite.is_tls13)
-    if ciphers:
-        context.set_ciphers(f"{ciphers}:@SECLEVEL={plan.profile.level}")
+    ciphers = ":".join(suite.name for suite in plan.suites if not suite.is_tls13) or "ECDHE+AESGCM"  # which then rests
+    context.set_ciphers(f"{ciphers}:@SECLEVEL={plan.profile.level}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # that TLS 1.0 is old is what allow_legacy has said
         context.minimum_version, context.maximum_version = _VERSIONS[plan.oldest], _VERSIONS[plan.newest]
@@ -273,6 +272,8 @@ def check_made(context: ssl.SSLContext, plan: Plan) -> None:
     wanted = {suite.name for suite in plan.suites}
     extra = {name for name in names - wanted if name not in BY_NAME or not BY_NAME[name].is_tls13}
     oldest = _number(context.minimum_version)
+    if oldest >= TLS_1_3:
+        extra.clear()  # those of older versions rest
     if extra or oldest < plan.oldest:
         what = f"suites {', '.join(sorted(extra))}" if extra else f"{context.minimum_version.name}"
         raise LDicomSecurityError(

@@ -6,6 +6,7 @@ pays for none of them.
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from .settings import Source
     from .setup import TlsSetup
     from .suites import Suite
+
+_log = logging.getLogger("ldicomnet.tls")
 
 
 class TlsMembers(Settings):
@@ -213,6 +216,33 @@ class TlsMembers(Settings):
                 raise LDicomUsageError(f"settings is {settings!r}: TLSContextSettings are wanted")
             self._tls.configure(settings)
         self._tls.generation()
+
+    def _stranger(self, title: str) -> str:
+        """Why the peer may not call itself `title`, "" where it may: pins, and `TLSContextSettings.titles`."""
+        link = self.get_secure_link()
+        if link is None:
+            return ""
+        titles = self._tls.settings.titles
+        if not self._tls.is_pinned(link, title):
+            return f"its certificate is not the one pinned for AE title {title!a}"
+        try:
+            may_use = titles is None or titles(link, title)
+        except Exception:
+            _log.exception("TLSContextSettings.titles failed")
+            may_use = False
+        return "" if may_use else f"its certificate {link.subject!a} may not use AE title {title!a}"
+
+    def _check_called(self, title: str) -> None:
+        """Raise unless the peer has the certificate that is pinned for an AE title.
+
+        Raises:
+            LDicomSecurityError: it has another.
+        """
+        link = self.get_secure_link()
+        if link is not None and not self._tls.is_pinned(link, title):
+            raise LDicomSecurityError(
+                ErrorCode.X509_CERT_REJECTED, f"the peer's certificate is not the one pinned for AE title {title!a}"
+            )
 
     def _over_tls(self, transport: Transport, requestor: bool) -> Transport:
         """TLS on a connection."""

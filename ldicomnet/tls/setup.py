@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from .. import checks
 from ..errors import LDicomSecurityError, LDicomUsageError
 from ..status import CipherSuite, ErrorCode
-from .link import fingerprint
+from .link import SecureLink, fingerprint
 from .settings import Source, TLSContextSettings
 from .suites import suite_of
 
@@ -158,6 +158,16 @@ class TlsSetup:
     def serves(self) -> bool:
         """Whether there is a certificate for a server."""
         return bool(self._servers)
+
+    @property
+    def has_certificate(self) -> bool:
+        """Whether there is one that a server can show."""
+        return bool(self._servers) or self._client is not None
+
+    def is_pinned(self, link: SecureLink, title: str) -> bool:
+        """Whether the peer has a certificate that is pinned for its AE title, or none is."""
+        pins = self.settings.pins.get(title, self.settings.pins.get("*"))
+        return pins is None or link.fingerprint in pins
 
     # --- what follows from it -------------------------------------------------------------------------------------
 

@@ -275,9 +275,10 @@ class TlsTransport:
 
     def _say_farewell(self) -> None:
         self._stands = False
-        assert self._tls is not None
         with suppress(ssl.SSLError, LDicomError):
             with self._lock, suppress(ssl.SSLWantReadError):
+                if self._tls is None:  # it is over already
+                    return
                 self._tls.unwrap()  # the peer's own is not waited for
             self._below.hurry(_FAREWELL)
             self._flush()
