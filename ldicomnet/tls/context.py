@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import ssl
 import warnings
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from functools import cache
+from typing import cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -17,7 +19,7 @@ from ..status import CipherSuite, ErrorCode, TlsOptions, VerifyMode
 from .certificates import Identity, as_file, load_folder, load_revoked, load_trust, read
 from .profiles import TLS_1_2, TLS_1_3, VERSION_NAMES, Profile
 from .settings import TLSContextSettings
-from .suites import BY_NAME, BY_NUMBER, Suite
+from .suites import BY_NAME, BY_NUMBER, Suite, suite_of
 from .texts import bits_of, kind_of
 
 _log = logging.getLogger("ldicomnet.tls")
@@ -63,7 +65,8 @@ class Plan:
         self.suites = self._suites(chosen)
 
     def _suites(self, chosen: Sequence[CipherSuite]) -> tuple[Suite, ...]:
-        wanted = self._allowed(chosen) if chosen else [BY_NUMBER[number] for number in self.profile.suites]
+        extra = [suite_of(number).number for number in self.settings.extra_suites]
+        wanted = self._allowed(chosen or dict.fromkeys((*self.profile.suites, *extra)))
         present = available(self.profile.level)
         usable = [suite for suite in wanted if suite.name in present and self._has_version(suite)]
         if not usable:
@@ -79,8 +82,8 @@ class Plan:
             self.newest = min(self.newest, TLS_1_2)
         return tuple(usable)
 
-    def _allowed(self, chosen: Sequence[CipherSuite]) -> list[Suite]:
-        """The suites asked for one by one: those of the profile, and any with `allow_legacy`."""
+    def _allowed(self, chosen: Iterable[CipherSuite]) -> list[Suite]:
+        """Of the suites asked for, those of the profile, and any with `allow_legacy`."""
         within = {*self.profile.suites, *self.profile.optional}
         refused = [number.name for number in chosen if number not in within and not self.settings.allow_legacy]
         if refused:
@@ -253,8 +256,11 @@ def trusted(settings: TLSContextSettings) -> list[x509.Certificate]:
         LDicomSecurityError: one of the places cannot be read, or holds none.
     """
     found: list[x509.Certificate] = []
-    if settings.ca_file is not None:
-        found += load_trust(settings.ca_file)
+    if isinstance(settings.ca_file, (list, tuple)):
+        for file in settings.ca_file:
+            found += load_trust(file)
+    elif settings.ca_file is not None:
+        found += load_trust(cast("str | os.PathLike[str]", settings.ca_file))
     if settings.ca_path is not None:
         found += load_folder(settings.ca_path)
     if settings.ca_data is not None:

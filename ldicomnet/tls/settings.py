@@ -26,7 +26,7 @@ class TLSContextSettings:
     """How TLS is done on the connections of an object; the first five are the original's, in its order.
 
     Attributes:
-        ca_file: a file of certificates that are trusted, PEM or DER; an issuer, or a peer's own. Without this,
+        ca_file: a file, or several, of certificates that are trusted, PEM or DER: issuers, or peers' own. Without this,
             `ca_path` and `ca_data` a client trusts what the system trusts, and a server asks no client for a
             certificate.
         verify_mode: on a client PEER, the default, verifies the server, and NONE does not. On a server NONE asks for no
@@ -51,9 +51,11 @@ class TLSContextSettings:
         curve: the one curve for the key exchange of TLS 1.2 and 1.3, such as "prime256v1"; None leaves it to OpenSSL.
         dh_file: Diffie-Hellman parameters of a server, PEM; None is ffdhe2048 (RFC 7919).
         alpn: names of the protocol, for the ALPN extension.
+        extra_suites: suites to be used after those of the profile, where it allows them; with a list of suites
+            (`set_cipher_to_index_tls`) they do not count.
     """
 
-    ca_file: str | os.PathLike[str] | None = None
+    ca_file: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None
     verify_mode: int = VerifyMode.PEER
     verify_depth: int = 9
     options: int = TlsOptions.NONE
@@ -73,6 +75,7 @@ class TLSContextSettings:
     curve: str | None = None
     dh_file: Source | None = None
     alpn: Sequence[str] = ("dicom",)
+    extra_suites: Sequence[int] = ()
 
     @property
     def has_trust(self) -> bool:
