@@ -19,7 +19,11 @@ UNCOMPRESSED = (EXPLICIT_LITTLE, IMPLICIT_LITTLE, EXPLICIT_BIG)
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
-    """Help that shows defaults."""
+    """Help that shows defaults, where there is something to show."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        is_switch = action.nargs == 0 or action.default in (None, [])
+        return action.help if is_switch else super()._get_help_string(action)
 
 
 def title(text: str) -> str:

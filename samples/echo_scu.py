@@ -31,7 +31,6 @@ class EchoScu(security.Entity):
     def __init__(self, options: argparse.Namespace) -> None:
         super().__init__()
         common.configure(self, options)
-        security.secure(self, options)
         self._options = options
         self._left = options.repeat
         self._message_id = 0
@@ -40,6 +39,7 @@ class EchoScu(security.Entity):
 
     def run(self) -> None:
         """Connect, and wait for the end."""
+        security.secure(self, self._options)
         self.connect("", 0, self._options.host, self._options.port)
         common.wait(self._is_closed)
 

@@ -91,7 +91,6 @@ class StoreScu(security.Entity):
     def __init__(self, options: argparse.Namespace, offers: list[Offer], files: list[tuple[Path, LDicomDS]]) -> None:
         super().__init__()
         common.configure(self, options)
-        security.secure(self, options)
         self._options = options
         self._offers = offers
         self._waiting = deque(files)
@@ -104,6 +103,7 @@ class StoreScu(security.Entity):
     def run(self) -> None:
         """Connect, send everything, and wait for the end."""
         try:
+            security.secure(self, self._options)
             self.connect("", 0, self._options.host, self._options.port)
             common.wait(self._is_closed)
         except KeyboardInterrupt:
