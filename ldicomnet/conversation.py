@@ -563,6 +563,8 @@ class Conversation:
             self._log.error("the hook of %s failed", hook, exc_info=error)
 
     def _break_off(self) -> None:
+        if self.engine.sender.is_broken:  # which is what made the hook fail: the reader finds out why
+            return
         try:
             self.engine.sender.send_abort(Abort(AbortSource.PROVIDER, AbortReason.UNKNOWN))
         except LDicomError as error:
