@@ -11,6 +11,7 @@ import tempfile
 import threading
 import unittest
 from pathlib import Path
+from random import Random
 from time import monotonic
 from typing import Any
 
@@ -19,7 +20,9 @@ from ldicomnet import (
     CipherSuite,
     ErrorCode,
     LDicomAssociate,
+    LDicomError,
     LDicomSecurityError,
+    LDicomTimeoutError,
     RejectReason,
     RejectResult,
     RejectSource,
@@ -653,11 +656,12 @@ class Strangers(Tls):
     def test_tls_at_the_plain_port(self) -> None:
         server, client = self.acceptor(), self.end()
         server.listen("127.0.0.1")
-        with self.assertLogs("ldicomnet", "WARNING"):
+        with self.assertLogs("ldicomnet", "WARNING") as logs:
             client.connect("", 0, *server.get_host_info())
-            self.assertNotEqual(client.ready(), 0)
+            self.assertEqual(client.ready(), E_.TLS_UNEXPECTED_MESSAGE)
             client.wait_for("on_close")
             server.wait_for("on_close")
+        self.assertIn("the peer speaks DICOM without TLS", "".join(logs.output))
 
     def test_garbage(self) -> None:
         server = self.listening()
@@ -722,6 +726,31 @@ class Strangers(Tls):
         with contextlib.suppress(ssl.SSLWantReadError):
             context.wrap_bio(incoming, outgoing, server_hostname="localhost").do_handshake()
         return outgoing.read()
+
+    def test_a_hello_that_is_spoiled_or_cut(self) -> None:
+        """Whatever of it is wrong, wherever it ends: one error of the library, at once."""
+        random, hello, server = Random(7), self.hello(), self.end(shows="server")
+        inputs = [hello[:length] for length in range(1, len(hello), 23)]
+        for _ in range(150):
+            spoiled = bytearray(hello)
+            for _ in range(random.randint(1, 4)):
+                at = random.randrange(len(spoiled))
+                spoiled[at : at + random.randint(0, 3)] = random.randbytes(random.randint(0, 3))
+            inputs.append(bytes(spoiled))
+        codes = set()
+        for data in inputs:
+            there, back = pair()
+            there.write([data])
+            there._outgoing.end()  # it says no more
+            transport = server._layered(back, False)
+            with self.assertRaises(LDicomError) as caught:
+                transport.secure(5)
+            self.assertNotIsInstance(caught.exception, LDicomTimeoutError)
+            codes.add(caught.exception.code)
+            transport.close()
+            transport.dispose()
+        self.assertIn(E_.NET_CONNECTION_ABORTED, codes)
+        self.assertGreater(len(codes), 4, codes)
 
     def test_a_client_that_leaves_within_the_handshake(self) -> None:
         server = self.listening()

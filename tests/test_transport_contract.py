@@ -320,6 +320,29 @@ class TlsOverTcp(Contract, unittest.TestCase):
         stop.set()
         self.assertIsNone(wait())
 
+    def test_the_rest_of_a_record_is_not_awaited_anew(self) -> None:
+        one, other = self.ends()
+        below = one._below  # type: ignore[attr-defined]
+        record = one._encrypt(memoryview(b"x" * 1000))  # type: ignore[attr-defined]
+        other.set_timeout(0.5)
+        begun = threading.Event()
+
+        def send() -> None:
+            begun.wait(SECONDS)
+            threading.Event().wait(0.35)
+            below.write([record[:500]])
+
+        wait = self.beside(send)
+        began = monotonic()
+        begun.set()
+        with self.assertRaises(LDicomTimeoutError):
+            read(other, 1)
+        self.assertLess(monotonic() - began, 0.75)
+        self.assertIsNone(wait())
+        below.write([record[500:]])
+        other.set_timeout(SECONDS)
+        self.assertEqual(read(other, 1000), b"x" * 1000)
+
     def test_what_came_before_a_broken_record_is_read_first(self) -> None:
         one, other = self.ends()
         one.write([b"whole"])

@@ -8,6 +8,7 @@ once, and a blocking `ssl.SSLSocket` would keep the writer out while the reader 
 from __future__ import annotations
 
 import logging
+import re
 import ssl
 import threading
 from contextlib import suppress
@@ -26,8 +27,8 @@ _PIECE = 256 << 10
 """Bytes encrypted at once."""
 _FAREWELL = 0.001
 """Seconds that the farewell may wait for a peer that does not read."""
-_DICOM = b"\x01\x00"
-"""How an A-ASSOCIATE-RQ begins, and no TLS record."""
+_DICOM = re.compile(rb"[\x01-\x07]\0\0")
+"""How a PDU begins, and no TLS record."""
 _log = logging.getLogger("ldicomnet.tls")
 
 
@@ -78,6 +79,7 @@ class TlsTransport:
         self._stands = False
         self._heard = b""  # how the peer began
         self._has_data = False
+        self._is_drained = False  # whether OpenSSL has nothing more to give before more comes
         self._error: LDicomError | None = None  # for the next read
         self.link: SecureLink | None = None
         self.failure: LDicomError | None = None
@@ -127,7 +129,7 @@ class TlsTransport:
         with suppress(LDicomError):
             self._flush()
         self._side.refused(error)
-        if self._heard.startswith(_DICOM):
+        if _DICOM.match(self._heard):
             raise LDicomSecurityError(
                 ErrorCode.TLS_UNEXPECTED_MESSAGE, "TLS handshake: the peer speaks DICOM without TLS"
             ) from error
@@ -169,17 +171,30 @@ class TlsTransport:
         """See `Transport.read_into`."""
         if self._error is not None:
             raise self._error
-        began = None
-        while True:
+        if not self._is_drained:
             count = self._decrypt(view)
             if count >= 0:
                 return count
-            if self._timeout is not None:
-                now = monotonic()
-                began = now if began is None else began
-                if now - began >= self._timeout:  # a record that drips is none
-                    raise LDicomTimeoutError("nothing was received in time")
-            self._fill(unfinished)
+        began = monotonic()
+        self._fill(unfinished)
+        count = self._decrypt(view)
+        return count if count >= 0 else self._await_record(view, unfinished, began)
+
+    def _await_record(self, view: memoryview, unfinished: bool, began: float) -> int:
+        """A part of a record has come; one that drips gains no time."""
+        try:
+            count = -1
+            while count < 0:
+                if self._timeout is not None:
+                    left = self._timeout - (monotonic() - began)
+                    if left <= 0:
+                        raise LDicomTimeoutError("nothing was received in time")
+                    self._below.set_timeout(left)
+                self._fill(unfinished)
+                count = self._decrypt(view)
+            return count
+        finally:
+            self._below.set_timeout(self._timeout)
 
     def _decrypt(self, view: memoryview) -> int:
         """Bytes of the records that are there; 0 at the end, -1 where a whole record is yet to come."""
@@ -192,7 +207,11 @@ class TlsTransport:
                     if not some:
                         break
                     count += some
+                    if not self._incoming.pending and not tls.pending():
+                        self._is_drained = True
+                        break
         except ssl.SSLWantReadError:
+            self._is_drained = True
             count = count or -1
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
             pass  # ended with or without a farewell: within an association, either is an abort
@@ -220,6 +239,7 @@ class TlsTransport:
     def _fill(self, unfinished: bool) -> None:
         """Read from below what is there."""
         count = self._below.read_into(self._room, unfinished)
+        self._is_drained = False
         with self._lock:
             if count:
                 self._incoming.write(self._room[:count])
