@@ -15,7 +15,14 @@ from time import monotonic
 from . import threads
 from .calls import Calls, Wants
 from .deadlines import Deadlines, Wait
-from .errors import LDicomDataError, LDicomError, LDicomProtocolError, LDicomTimeoutError, LDicomUsageError
+from .errors import (
+    LDicomDataError,
+    LDicomError,
+    LDicomProtocolError,
+    LDicomSecurityError,
+    LDicomTimeoutError,
+    LDicomUsageError,
+)
 from .inbound import Inbound
 from .log import log_of
 from .machine import Machine
@@ -382,6 +389,8 @@ class Engine:
             return
         ending.by_error(error)
         self._log.log(logging.DEBUG if self._is_probe else logging.WARNING, "%s", error)
+        if isinstance(error, LDicomSecurityError) and self.sender.tally.was_associated:  # PS3.15 B.12: integrity lost
+            self._calls.aborted(AbortSource.PROVIDER, AbortReason.UNKNOWN)
 
     def _finish(self) -> None:
         """The end of the reader thread: nothing is left behind, then the last call."""

@@ -16,6 +16,8 @@ from time import monotonic
 from typing import Any
 
 from ldicomnet import (
+    AbortReason,
+    AbortSource,
     CertificateTitles,
     CipherSuite,
     ErrorCode,
@@ -797,6 +799,10 @@ class Strangers(Tls):
             below.write([b"\x17\x03\x03\x00\x30" + bytes(48)])
             self.assertEqual(server.wait_for("on_close")[0], E_.TLS_BAD_RECORD_MAC)
             self.assertEqual(client.wait_for("on_close")[0], E_.TLS_BAD_RECORD_MAC)  # the alert says so
+        accepted = server.wait_for("on_close")[1]
+        for end in (accepted, client):  # PS3.15 B.12
+            self.assertEqual(end.wait_for("on_receive_abort"), (AbortSource.PROVIDER, AbortReason.UNKNOWN))
+            self.assertLess(end.names().index("on_receive_abort"), end.names().index("on_close"))
 
 
 class Sessions(Tls):
