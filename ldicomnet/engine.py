@@ -389,7 +389,7 @@ class Engine:
             return
         ending.by_error(error)
         self._log.log(logging.DEBUG if self._is_probe else logging.WARNING, "%s", error)
-        if isinstance(error, LDicomSecurityError) and self.sender.tally.was_associated:  # PS3.15 B.12: integrity lost
+        if isinstance(error, LDicomSecurityError) and self.sender.tally.associations:  # PS3.15 B.12: integrity lost
             self._calls.aborted(AbortSource.PROVIDER, AbortReason.UNKNOWN)
 
     def _finish(self) -> None:

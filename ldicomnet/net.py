@@ -112,7 +112,7 @@ class LDicomNet(Application):
             LDicomUsageError: the object is in use.
         """
         self._check_idle()
-        self._check_serving()
+        self._check_serving(self._has_default("on_accept") and self._has_default("create_client"))
         family(ip_type)
         checks.number("peers", peers, 0x7FFFFFFF)
         host = _host("host_address", host_address)
@@ -134,20 +134,11 @@ class LDicomNet(Application):
         Raises:
             LDicomUsageError: it is none, or the object is in use.
         """
-        self._check_serving()
+        self._check_serving(self._has_default("on_accept") and self._has_default("create_client"))
         with self._life:
             self._check_idle()
             adopt(sock)
             self._accept_from(sock)
-
-    def _check_serving(self) -> None:
-        """Raise unless connections can be accepted, in the security mode of this object.
-
-        Where the program makes the objects that accept, they may have what this one has not.
-        """
-        self._check_security()
-        if self._has_own_security or (self._has_default("on_accept") and self._has_default("create_client")):
-            self._check_server()
 
     def _accept_from(self, sock: socket.socket) -> None:
         listener = self._listener = self._accepting = Listener(sock, self.limits, self._clients.has_room, self._arrived)

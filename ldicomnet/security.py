@@ -44,15 +44,16 @@ class Security(TlsMembers):
                 ErrorCode.BAD_SECURE_MODE, f"security mode {self._mode.name} is not part of this version yet"
             )
 
-    def _check_server(self) -> None:
-        """Raise unless this object can be the server of its security mode."""
-        if self._mode == SecureMode.TLS:
-            self._tls.check(True, self)
+    def _check_serving(self, makes_clients: bool) -> None:
+        """Raise unless connections can be accepted in the security mode.
 
-    @property
-    def _has_own_security(self) -> bool:
-        """Whether it has what a server needs."""
-        return self._mode == SecureMode.TLS and self._tls.has_certificate
+        Args:
+            makes_clients: whether accepted objects have what this one has; else the program makes them, and they may
+                have what this one has not.
+        """
+        self._check_security()
+        if self._mode == SecureMode.TLS and (makes_clients or self._tls.has_certificate):
+            self._tls.check(True, self)
 
     def _layered(self, transport: Transport, requestor: bool) -> Transport:
         """The connection with the layer of the security mode on it."""

@@ -54,6 +54,11 @@ class Identity:
         return kind_of(self.chain[0])
 
     @property
+    def subject(self) -> str:
+        """Whose it is, fit for a log."""
+        return name_of(self.chain[0])
+
+    @property
     def is_in_time(self) -> bool:
         """Whether the certificate is valid now."""
         return is_in_time(self.chain[0])

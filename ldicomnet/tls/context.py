@@ -169,8 +169,6 @@ def make(plan: Plan, server: bool, identities: Iterable[Identity]) -> ssl.SSLCon
     _set_groups(context, plan, server)
     for identity in identities:
         plan.check_key(identity.chain[0], "this side's")
-        if not identity.is_in_time:
-            _log.warning("this side's certificate is not valid now: %s", identity.chain[0].subject.rfc4514_string())
         identity.load_into(context)
     _set_verification(context, plan, server)
     return context

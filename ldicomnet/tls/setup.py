@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -50,6 +51,9 @@ class _Source:
 
         certificate, kind, key = self.place
         return load_identity(certificate, kind, key, lambda: asker.on_private_key_password(False))
+
+
+Loaded = tuple[_Source, "Identity"]
 
 
 class Generation:
@@ -106,8 +110,8 @@ class TlsSetup:
     def __init__(self) -> None:
         self.settings = TLSContextSettings()
         self._ciphers: list[CipherSuite] = [CipherSuite.NONE] * SLOTS
-        self._servers: dict[str, tuple[_Source, Identity]] = {}
-        self._client: tuple[_Source, Identity] | None = None
+        self._servers: dict[str, Loaded] = {}
+        self._client: Loaded | None = None
         self._generation: Generation | None = None
         self._lock = threading.Lock()
 
@@ -177,20 +181,27 @@ class TlsSetup:
         Raises:
             LDicomSecurityError: the settings cannot be done here.
         """
+        generation = self._generation
+        if generation is not None:
+            return generation
         with self._lock:
             if self._generation is None:
-                self._generation = self._made()
+                self._generation = self._made(self._servers, self._client)
             return self._generation
 
-    def _made(self) -> Generation:
+    def _made(self, servers: Mapping[str, Loaded], client: Loaded | None) -> Generation:
         from .context import Plan
 
         chosen = list(dict.fromkeys(cipher for cipher in self._ciphers if cipher != CipherSuite.NONE))
         plan = Plan(self.settings, chosen)
         if plan.profile.is_legacy:
             _log.warning("profile %s protects too little today", plan.profile.title)
-        servers = tuple(identity for _source, identity in self._servers.values())
-        return Generation(plan, servers, self._client[1] if self._client else None)
+        identities = tuple(identity for _source, identity in servers.values())
+        own = client[1] if client else None
+        for identity in filter(None, (*identities, own)):
+            if not identity.is_in_time:
+                _log.warning("this side's certificate is not valid now: %s", identity.subject)
+        return Generation(plan, identities, own)
 
     def check(self, server: bool, asker: Asker) -> None:
         """Raise unless connections can be made in that role.
@@ -208,21 +219,16 @@ class TlsSetup:
         Raises:
             LDicomSecurityError: one cannot be read; then everything stays as it was.
         """
-        with self._lock:
-            client = None if self._client is None else (self._client[0], self._client[0].load(asker))
-            loaded = [(source, source.load(asker)) for source, _identity in self._servers.values()]
-            before = self._client, self._servers, self._generation
-            self._client, self._servers = client, {identity.kind: (source, identity) for source, identity in loaded}
-            try:
-                fresh = self._made()
-                had = before[2]
-                for server in (True, False):
-                    if had is not None and had.has_served(server):
-                        fresh.context(server, asker)
-            except BaseException:
-                self._client, self._servers, self._generation = before
-                raise
-            self._generation = fresh
+        before = self._generation
+        client = None if self._client is None else (self._client[0], self._client[0].load(asker))
+        loaded = [(source, source.load(asker)) for source, _identity in self._servers.values()]
+        servers = {identity.kind: (source, identity) for source, identity in loaded}
+        fresh = self._made(servers, client)
+        for server in (True, False):
+            if before is not None and before.has_served(server):
+                fresh.context(server, asker)
+        with self._lock:  # which no hook was called under
+            self._client, self._servers, self._generation = client, servers, fresh
 
 
 def _fingerprints(given: object) -> tuple[str, ...]:
