@@ -2,7 +2,8 @@
 
 What this program reaches is what Python's sockets can do on this machine at this moment. `echo` is a ping-pong of a
 C-ECHO request and response; `store` sends each file in pieces of 16 KB behind PDU headers, one gathered write for each
-MB, and the server writes them to a file as they come, headers included, and gives one small answer for each.
+MB, and the server writes them to a file as they come, headers included, and gives one small answer for each. With --tls
+the sockets are those of Python's `ssl`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import itertools
 import os
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Iterator
@@ -41,7 +43,10 @@ def _receive(connection: socket.socket, view: memoryview) -> bool:
 
 
 def _send(connection: socket.socket, parts: list[bytes | memoryview], total: int) -> None:
-    """One gathered write, and what it left over."""
+    """One gathered write, and what it left over; TLS has none, and is given all in one."""
+    if isinstance(connection, ssl.SSLSocket):
+        connection.sendall(b"".join(parts))
+        return
     sent = connection.sendmsg(parts)
     if sent < total:
         connection.sendall(memoryview(b"".join(parts))[sent:])
@@ -73,25 +78,28 @@ def _serve_store(connection: socket.socket, folder: str) -> None:
         connection.sendall(RESPONSE)
 
 
-def _serve(connection: socket.socket, folder: str) -> None:
-    with connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+def _serve(connection: socket.socket, folder: str, tls: ssl.SSLContext | None) -> None:
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with tls.wrap_socket(connection, server_side=True) if tls else connection as connection:
         if connection.recv(1) == ECHO:
             _serve_echo(connection)
         else:
             _serve_store(connection, folder)
 
 
-def _accept(listener: socket.socket, folder: str) -> None:
+def _accept(listener: socket.socket, folder: str, tls: ssl.SSLContext | None) -> None:
     while True:
         connection, _ = listener.accept()
-        threading.Thread(target=_serve, args=(connection, folder), daemon=True).start()
+        threading.Thread(target=_serve, args=(connection, folder, tls), daemon=True).start()
 
 
 def scp(options: argparse.Namespace) -> None:
     """Serve until SIGTERM."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if options.tls else None
+    if tls:
+        tls.load_cert_chain(*options.tls)
     with socket.create_server(("127.0.0.1", options.port)) as listener:
-        threading.Thread(target=_accept, args=(listener, options.out), daemon=True).start()
+        threading.Thread(target=_accept, args=(listener, options.out, tls), daemon=True).start()
         contract.serve()
 
 
@@ -101,6 +109,10 @@ def scp(options: argparse.Namespace) -> None:
 def _connect(options: argparse.Namespace, purpose: bytes) -> socket.socket:
     connection = socket.create_connection(("127.0.0.1", options.port))
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if options.tls:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+        connection = tls.wrap_socket(connection)
     connection.sendall(purpose)
     return connection
 

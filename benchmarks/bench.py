@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import itertools
 import shutil
 import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +86,7 @@ class Bench:
                 if row.ready:
                     processes.wait_for_line(process, row.ready)
                 else:
-                    processes.wait_for_answer(process, port)
+                    processes.wait_for_answer(process, port, is_secure=row.is_secure)
                 yield Running(process, port, out, procfs.cpu_seconds(process.pid))
         finally:
             shutil.rmtree(place, ignore_errors=True)
@@ -161,4 +165,19 @@ def succeeded(process: Process, limit: float) -> Outcome:
 
 
 def _filled(command: Sequence[str], words: dict[str, object]) -> list[str]:
+    if "{certificate}" in command:
+        folder = _certificates()
+        words = words | {"certificate": folder / "server_rsa.pem", "key": folder / "server_rsa.key"}
     return [word.format(**words) for word in command]
+
+
+@functools.cache
+def _certificates() -> Path:
+    """A folder with a certificate and its key, which is gone when the program ends."""
+    folder = Path(tempfile.mkdtemp(prefix="ldicomnet-certificates-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    program = stacks.ROOT / "samples" / "make_certificates.py"
+    command = [sys.executable, str(program), str(folder), "--only", "server_rsa"]
+    environment = stacks.environment(nodelay=True)
+    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=stacks.TOOL_LIMIT)
+    return folder

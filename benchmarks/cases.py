@@ -116,6 +116,7 @@ CROWD = (
 )
 LAUNCH = (Column("ms", "ms"), Column("CPU ms", "cpu_ms"), Column("MB", "client_peak", "MB"))
 BOTH_OURS, THEIRS = f"{OURS} -> {OURS}", "storescu -> storescp +B"
+THEIRS_TLS = f"{THEIRS}, TLS"
 
 
 def _store_pairs(pynetdicom: Pair) -> tuple[Pair, ...]:
@@ -129,6 +130,17 @@ def _store_pairs(pynetdicom: Pair) -> tuple[Pair, ...]:
         Pair("storescu", OURS),
         Pair(OURS, "Orthanc"),
         Pair("storescu", "Orthanc"),
+    )
+
+
+def _tls_pairs() -> tuple[Pair, ...]:
+    files = ("--tls", "{certificate}", "{key}")
+    return (
+        Pair(OURS, OURS, client_more=files, server_more=files),
+        Pair(BARE, BARE, f"{BARE} of Python's ssl", client_more=files, server_more=files),
+        Pair("storescu, TLS", "storescp +B, TLS", THEIRS_TLS),
+        Pair(OURS, "storescp +B, TLS", f"{OURS} -> storescp +B", client_more=files),
+        Pair("storescu, TLS", OURS, f"storescu -> {OURS}", server_more=files),
     )
 
 
@@ -214,6 +226,28 @@ CASES = (
         quick=10,
         objects="ct",
         on_disk=True,
+    ),
+    Case(
+        "tls-ct",
+        "C-STORE of CT images through TLS, nobody verified",
+        "store",
+        _tls_pairs(),
+        STORE,
+        THEIRS_TLS,
+        full=500,
+        quick=30,
+        objects="ct",
+    ),
+    Case(
+        "tls-tiny",
+        "C-STORE of reports and small images through TLS",
+        "store",
+        _tls_pairs(),
+        STORE,
+        THEIRS_TLS,
+        full=2000,
+        quick=100,
+        objects="tiny",
     ),
     Case(
         "find",

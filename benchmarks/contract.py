@@ -34,6 +34,7 @@ def parse(name: str, commands: Mapping[str, Command], arguments: list[str] | Non
     parser.add_argument("--find", type=int, default=10000, metavar="N", help="matches of a C-FIND")
     parser.add_argument("--study", default="", metavar="UID")
     parser.add_argument("--series", default="", metavar="UID")
+    parser.add_argument("--tls", nargs=2, metavar=("CERT", "KEY"), help="TLS with these files (bare.py)")
     parser.add_argument("--aec", default="ANY-SCP", metavar="TITLE", help="AE title of the server")
     options = parser.parse_args(arguments)
     if options.command == "store" and not (options.dir and Path(options.dir).is_dir()):

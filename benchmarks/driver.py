@@ -41,6 +41,8 @@ from ldicomnet import (
     RejectSource,
     SecureMode,
     Status,
+    TLSContextSettings,
+    VerifyMode,
 )
 
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"
@@ -136,6 +138,7 @@ def scp(options: argparse.Namespace) -> None:
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     net = Scp(options)
+    _secure(net, options)
     net.listen("127.0.0.1", options.port)
     print("READY", flush=True)
     ended.wait()
@@ -152,6 +155,7 @@ class Scu(LDicomNet):
 
     def __init__(self, options: argparse.Namespace) -> None:
         super().__init__(None, _mode(options))
+        _secure(self, options)
         self._options = options
         self._closed = threading.Event()
         self.succeeded = 0
@@ -178,8 +182,14 @@ class Scu(LDicomNet):
         if error:
             print(f"no connection: {error.name}", file=sys.stderr)
             self._closed.set()
-            return
-        self.send_associate_request(self._associate)
+        elif not self._options.tls:
+            self.send_associate_request(self._associate)
+
+    def on_secure_link_ready(self, error: ErrorCode) -> None:
+        if error:
+            print(f"no secure link: {error.name}", file=sys.stderr)
+        else:
+            self.send_associate_request(self._associate)
 
     def on_receive_associate_accept(self, associate: LDicomAssociate) -> None:
         self.began = perf_counter()
@@ -312,9 +322,14 @@ class Find(Scu):
 
 
 def _mode(options: argparse.Namespace) -> SecureMode:
+    return SecureMode.TLS if options.tls else SecureMode.NONE
+
+
+def _secure(net: LDicomNet, options: argparse.Namespace) -> None:
+    """TLS with the certificate of the options, in either role; nobody verifies the other."""
     if options.tls:
-        sys.exit("driver.py: TLS is not part of this version yet")
-    return SecureMode.NONE
+        net.initialize(None, SecureMode.TLS, TLSContextSettings(verify_mode=VerifyMode.NONE))
+        net.set_client_certificate_tls(options.tls[0], key=options.tls[1])
 
 
 def echo(options: argparse.Namespace) -> None:
@@ -370,7 +385,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--progress", action="store_true", help="store asks for progress, and counts the reports")
     parser.add_argument("--sync", action="store_true", help="scp answers when the file is on the disk")
     parser.add_argument("--aec", default="ANY-SCP", metavar="TITLE", help="AE title of the server")
-    parser.add_argument("--tls", nargs=2, metavar=("CERT", "KEY"))
+    parser.add_argument("--tls", nargs=2, metavar=("CERT", "KEY"), help="TLS with these files, without verification")
     options = parser.parse_args(arguments)
     if options.command == "store" and not (options.dir and Path(options.dir).is_dir()):
         parser.error(f"--dir: there is no folder {options.dir!r}")

@@ -221,11 +221,17 @@ def wait_for_line(process: Process, prefix: str) -> None:
         raise NotStarted(process.complaint() or f"{process.command[0]} did not say that it listens")
 
 
-def wait_for_answer(process: Process, port: int) -> None:
-    """Wait until a server answers an association request; one that prints nothing has no other sign of being there."""
+def wait_for_answer(process: Process, port: int, *, is_secure: bool = False) -> None:
+    """Wait until a server answers an association request; one that prints nothing has no other sign of being there.
+
+    One that speaks TLS is there as soon as it lets somebody connect.
+    """
     deadline = time.monotonic() + START_LIMIT
     while process.is_running and time.monotonic() < deadline:
         try:
+            if is_secure:
+                socket.create_connection(("127.0.0.1", port), KNOCK_LIMIT).close()
+                return
             if _knock(port):
                 return
         except OSError:

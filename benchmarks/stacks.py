@@ -1,6 +1,7 @@
 """Who is measured: a table of servers, a table of clients, and whether each is here; the file to edit for another peer.
 
-Words of a command may have {port} {out} {scratch} {pdu} {mode} {n} {folder} {study} {series} {aec} {stores} {limit}.
+Words of a command may have {port} {out} {scratch} {pdu} {mode} {n} {folder} {study} {series} {aec} {stores} {limit},
+and {certificate} {key}, which are files.
 """
 
 from __future__ import annotations
@@ -76,6 +77,11 @@ class Server:
     is_exact: bool = False
     """Whether it writes DICOM files with the data sets as they were sent."""
 
+    @property
+    def is_secure(self) -> bool:
+        """Whether it speaks TLS, in which nobody asks it for an association to see whether it is there."""
+        return "+tls" in self.command
+
 
 @dataclass(frozen=True)
 class Client:
@@ -133,6 +139,7 @@ SERVERS = {
     "pynetdicom": _server("driver_pynetdicom.py", "pynetdicom"),
     "storescp": _dcmtk("storescp -q -pdu {pdu} -od {out} {port}"),
     "storescp +B": _dcmtk("storescp -q +B -pdu {pdu} -od {out} {port}"),
+    "storescp +B, TLS": _dcmtk("storescp -q +B -pdu {pdu} -od {out} +tls {key} {certificate} -ic {port}"),
     "storescp --fork +B": _dcmtk("storescp -q --fork +B -pdu {pdu} -od {out} {port}"),
     "dcmrecv +B": _dcmtk(f"dcmrecv -q -xf {_dcmrecv_config()} AllDICOM +B -pdu {{pdu}} -od {{out}} {{port}}"),
     "dcmqrscp": Server(
@@ -170,6 +177,9 @@ CLIENTS = {
     ("pynetdicom", "find"): _client("driver_pynetdicom.py", _FIND, "pynetdicom"),
     ("echoscu", "echo"): _tool("echoscu -q --repeat {n} 127.0.0.1 {port}"),
     ("storescu", "store"): _tool("storescu -q -R +sd 127.0.0.1 {port} {folder}"),
+    ("storescu, TLS", "store"): _tool(
+        "storescu -q -R +sd +tls {key} {certificate} -ic 127.0.0.1 {port} {folder}"
+    ),
     ("dcmsend", "store"): _tool("dcmsend -q +sd 127.0.0.1 {port} {folder}"),
     ("findscu", "find"): Client(("findscu", "-q", *_FINDSCU_TAIL), witness=(("findscu", *_FINDSCU_TAIL), "(Pending)")),
     ("crowd", "crowd"): _client("crowd.py", "--port {port} --n {n} --stores {stores} --limit {limit}", ""),

@@ -3,6 +3,8 @@
 >>> from ldicomnet import LDicomNet
 """
 
+from typing import TYPE_CHECKING
+
 from .associate import LDicomAssociate
 from .dataset import LDicomDS
 from .duplicates import Duplicates, FileTarget
@@ -49,11 +51,18 @@ from .status import (
     Role,
     SecureMode,
     Status,
+    TlsMethod,
+    TlsOptions,
     TlsProfile,
+    VerifyMode,
 )
 from .timing import DecodeLimits, Limits, Timeouts
 from .transport.tcp import SocketOptions
 from .workers import background
+
+if TYPE_CHECKING:
+    from .tls.link import CertificateTitles, SecureLink
+    from .tls.settings import TLSContextSettings
 
 __version__ = "0.1.0"
 
@@ -66,6 +75,7 @@ __all__ = [
     "AbortSource",
     "AcceptResult",
     "AuthenticationAlgorithm",
+    "CertificateTitles",
     "CertificateType",
     "CipherSuite",
     "Command",
@@ -101,13 +111,27 @@ __all__ = [
     "RejectResult",
     "RejectSource",
     "Role",
+    "SecureLink",
     "SecureMode",
     "SendInfo",
     "SocketOptions",
     "Statistics",
     "Status",
+    "TLSContextSettings",
     "Timeouts",
+    "TlsMethod",
+    "TlsOptions",
     "TlsProfile",
+    "VerifyMode",
     "background",
     "remove_abandoned_files",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """The names of TLS, whose rooms a program without TLS does not pay for."""
+    if name not in ("CertificateTitles", "SecureLink", "TLSContextSettings"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .tls import link, settings
+
+    return getattr(settings if name == "TLSContextSettings" else link, name)

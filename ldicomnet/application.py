@@ -14,7 +14,7 @@ from time import monotonic
 
 from . import checks, threads
 from .part_file import temporary_folder
-from .settings import Settings
+from .security import Security
 from .timing import finite
 
 _open: weakref.WeakSet[Application] = weakref.WeakSet()
@@ -25,7 +25,7 @@ _ROUNDS = 3
 """How often `shut_down` looks for objects that are open."""
 
 
-class Application(Settings):
+class Application(Security):
     """The part of `LDicomNet` that is the application's; all of it static."""
 
     @staticmethod

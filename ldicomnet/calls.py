@@ -20,6 +20,9 @@ class Calls(Protocol):
     def connected(self, error: ErrorCode) -> None:
         """The connection that was asked for stands, or could not be made."""
 
+    def secured(self, error: ErrorCode) -> None:
+        """The security layer of a connection stands, or could not be set up; not called on one that has none."""
+
     def associate_requested(self, request: AssociateRequest) -> None:
         """A-ASSOCIATE indication."""
 

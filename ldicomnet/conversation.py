@@ -320,6 +320,11 @@ class Conversation:
         if not self._call(self.net.on_connect, error):
             self._break_off()
 
+    def secured(self, error: ErrorCode) -> None:
+        """`on_secure_link_ready`."""
+        if not self._call(self.net.on_secure_link_ready, error) and not error:
+            self._break_off()
+
     def associate_requested(self, request: AssociateRequest) -> None:
         """`on_receive_associate_request`, where the application context is DICOM's (PS3.7 A.2.1)."""
         self._request = LDicomAssociate.from_request(request)
@@ -330,6 +335,10 @@ class Conversation:
         elif 0 < self._request.get_max_length() < SMALLEST_MAXIMUM_LENGTH or not request.contexts:
             self._log.warning("an association without presentation contexts or room for fragments; rejected")
             self._call(self.net.send_associate_reject, RejectResult.PERMANENT, RejectSource.USER, RejectReason.UNKNOWN)
+        elif why := self.net._stranger(self._request.get_calling()):
+            self._log.warning("association rejected: %s", why)
+            reject = RejectResult.PERMANENT, RejectSource.USER, RejectReason.CALLING
+            self._call(self.net.send_associate_reject, *reject)
         elif why := self._enter(self.engine.transport.peer[0], self._request.get_calling()):
             self._log.warning("association rejected: %s", why)
             reject = RejectResult.TRANSIENT, RejectSource.PROVIDER2, RejectReason.LIMIT
@@ -554,6 +563,8 @@ class Conversation:
             self._log.error("the hook of %s failed", hook, exc_info=error)
 
     def _break_off(self) -> None:
+        if self.engine.sender.is_broken:  # which is what made the hook fail: the reader finds out why
+            return
         try:
             self.engine.sender.send_abort(Abort(AbortSource.PROVIDER, AbortReason.UNKNOWN))
         except LDicomError as error:

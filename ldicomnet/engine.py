@@ -15,7 +15,14 @@ from time import monotonic
 from . import threads
 from .calls import Calls, Wants
 from .deadlines import Deadlines, Wait
-from .errors import LDicomDataError, LDicomError, LDicomProtocolError, LDicomTimeoutError, LDicomUsageError
+from .errors import (
+    LDicomDataError,
+    LDicomError,
+    LDicomProtocolError,
+    LDicomSecurityError,
+    LDicomTimeoutError,
+    LDicomUsageError,
+)
 from .inbound import Inbound
 from .log import log_of
 from .machine import Machine
@@ -32,6 +39,7 @@ from .pdu import (
     check_counts,
     decode_content,
 )
+from .securing import Securing
 from .sender import Sender
 from .sinks import Sink
 from .status import AbortReason, AbortSource, ErrorCode, PduType, RejectReason, RejectResult, RejectSource, Status
@@ -101,6 +109,7 @@ class Engine:
             calls, transport, self._machine, self._deadlines, self._operations, timeouts, limits, wants, self._stop,
             self._log,
         )  # fmt: skip
+        self._link = Securing(calls, transport, requestor, self.sender, self._deadlines, timeouts, self._log)
         self._abort_reason: int = AbortReason.UNEXPECTED
         self._connected = False
         self._aborts = 0
@@ -132,7 +141,7 @@ class Engine:
         self._ends_anywhere = ends_anywhere
         if park is not None and not threads.is_warm():
             self.sender.outbox.reader = threading.get_ident()  # the accept thread stands in for the reader
-            if park(self._deadlines.artim, self._go_on):
+            if park(min(self._deadlines.artim, self._link.until), self._go_on):
                 return
         threads.start(self._task)
 
@@ -140,7 +149,7 @@ class Engine:
         """A parked connection, on the accept thread; where nothing is to be read, no thread is needed for the end."""
         assert self._task is not None
         is_over = why is Parked.LATE or self._transport.is_at_end()
-        if why is Parked.LATE:
+        if why is Parked.LATE and self._link.is_ready:
             self._expire_artim()
         if not (is_over and self._ends_anywhere):
             try:
@@ -186,8 +195,7 @@ class Engine:
         Raises:
             LDicomUsageError: it does not stand yet.
         """
-        if not self._connected:
-            raise LDicomUsageError("the connection does not stand yet", ErrorCode.NET_NOT_CONNECTED)
+        self._link.check_ready()
         self.sender.send_pdu(event, pdu, agreed)
 
     def close(self) -> None:
@@ -236,7 +244,7 @@ class Engine:
     def _open(self) -> bool:
         """AE-1, which AE-5 has no need of; True when there is something to read."""
         if not self._requestor:
-            return True
+            return self._link.set_up()
         try:
             self._transport.open(self._timeouts.connect)
         except Exception as error:
@@ -248,10 +256,11 @@ class Engine:
             return False
         self._stands()
         self._calls.connected(ErrorCode.SUCCESS)
-        return True
+        return self._link.set_up()
 
     def _stands(self) -> None:
         self._connected = True
+        self._link.begin()
         self.sender.tally.connections = 1
 
     def _read(self) -> None:
@@ -380,6 +389,8 @@ class Engine:
             return
         ending.by_error(error)
         self._log.log(logging.DEBUG if self._is_probe else logging.WARNING, "%s", error)
+        if isinstance(error, LDicomSecurityError) and self.sender.tally.associations:  # PS3.15 B.12: integrity lost
+            self._calls.aborted(AbortSource.PROVIDER, AbortReason.UNKNOWN)
 
     def _finish(self) -> None:
         """The end of the reader thread: nothing is left behind, then the last call."""

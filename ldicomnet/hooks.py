@@ -29,6 +29,8 @@ from .status import (
 )
 
 if TYPE_CHECKING:
+    import ssl
+
     from pydicom import Dataset
 
 
@@ -52,8 +54,42 @@ class Hooks(Services):
     def on_connect(self, error: ErrorCode) -> None:
         """The connection that `connect` asked for stands (0), or could not be made.
 
-        The next step is `send_associate_request`.
+        The next step is `send_associate_request`; on a connection with a security layer that is for
+        `on_secure_link_ready` to do.
         """
+
+    def on_secure_link_ready(self, error: ErrorCode) -> None:
+        """The security layer of a connection stands (0), on either side, or why it could not be set up.
+
+        Not called on a connection that has none. Only now can an association be requested. After an error the
+        connection is closed.
+        """
+
+    def on_verify(self, ok: bool, certificate: str, error: int, error_text: str) -> bool:
+        """TLS: a certificate of the peer's chain was looked at, the trusted issuer's first and the peer's own last.
+
+        Args:
+            ok: whether nothing is wrong with it.
+            certificate: what it says: subject, issuer, validity, serial number, purposes; "" where OpenSSL has refused
+                the chain, and keeps it.
+            error: OpenSSL's number for what is wrong (X509_V_ERR), 0 for nothing.
+            error_text: the same in words.
+
+        Returns:
+            False refuses the peer. True accepts a certificate that is not good only on a client with
+            `TLSContextSettings.verify_by_hook`, and changes nothing else. The default returns `ok`.
+        """
+        return ok
+
+    def on_private_key_password(self, encryption: bool) -> str:
+        """TLS: the password of an encrypted private key is wanted; `encryption` is always False, for reading it.
+
+        Runs on the thread that sets the certificate, or reloads it. The default has none.
+        """
+        return ""
+
+    def on_create_ctx(self, context: ssl.SSLContext) -> None:
+        """TLS: a context was made, and may be changed before it is used; not against the profile."""
 
     def on_receive(self, error: ErrorCode, pdu_type: PduType, buffer: bytes) -> None:
         """A whole PDU has arrived, header included, and nothing was made of it yet. Costs nothing unless overridden."""
@@ -73,6 +109,10 @@ class Hooks(Services):
         Runs on the thread that sends, or on the reader thread for what is received. It may abort or close; it cannot
         send another message into the one that is being sent.
         """
+
+    def _stranger(self, title: str) -> str:
+        """Why the peer may not call itself by an AE title, "" where it may: the security layer may know better."""
+        return ""
 
     # --- the association (PS3.8 Section 7) ------------------------------------------------------------------------
 

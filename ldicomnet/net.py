@@ -112,7 +112,7 @@ class LDicomNet(Application):
             LDicomUsageError: the object is in use.
         """
         self._check_idle()
-        self._check_security()
+        self._check_serving(self._has_default("on_accept") and self._has_default("create_client"))
         family(ip_type)
         checks.number("peers", peers, 0x7FFFFFFF)
         host = _host("host_address", host_address)
@@ -134,7 +134,7 @@ class LDicomNet(Application):
         Raises:
             LDicomUsageError: it is none, or the object is in use.
         """
-        self._check_security()
+        self._check_serving(self._has_default("on_accept") and self._has_default("create_client"))
         with self._life:
             self._check_idle()
             adopt(sock)
@@ -289,7 +289,7 @@ class LDicomNet(Application):
         self._check_security()
         conversation = Conversation(
             self,
-            transport,
+            self._layered(transport, requestor),
             requestor,
             self.timeouts,
             self.limits,
@@ -311,7 +311,7 @@ class LDicomNet(Application):
             net._ledger.open(conversation.tally)
         self._register()
         try:
-            conversation.engine.start(park, all(net._has_default("on_close") for net in filter(None, (self, server))))
+            conversation.engine.start(park, self._ends_anywhere(server))
         except RuntimeError as error:  # the process may have no more threads
             for net in filter(None, (self, server)):
                 net._ledger.close(conversation.tally, None if requestor else ErrorCode.NET_NO_BUFFERS)
@@ -319,6 +319,12 @@ class LDicomNet(Application):
             transport.close()
             transport.dispose()
             raise LDicomTransportError(ErrorCode.NET_NO_BUFFERS, f"the connection gets no thread: {error}") from error
+
+    def _ends_anywhere(self, server: LDicomNet | None) -> bool:
+        """Whether no hook of the program is called when a connection ends that has said nothing."""
+        return self._has_default("on_secure_link_ready") and all(
+            net._has_default("on_close") for net in filter(None, (self, server))
+        )
 
     def _check_idle(self) -> None:
         if self.is_activated():
@@ -495,8 +501,11 @@ class LDicomNet(Application):
 
         Raises:
             LDicomUsageError: there is no connection, an association was requested, or `associate` is not complete.
+            LDicomSecurityError: the peer's certificate is not the one that is pinned for the called AE title.
         """
-        self._running().request(_associate(associate))
+        conversation = self._running()
+        self._check_called(_associate(associate).get_called())
+        conversation.request(associate)
 
     @reports
     def send_associate_accept(self, associate: LDicomAssociate) -> None:

@@ -1,4 +1,4 @@
-"""What an `LDicomNet` can be told before it connects: errors or codes, deadlines, caps, sockets, flags, security mode.
+"""What an `LDicomNet` can be told before it connects: errors or codes, deadlines, caps, sockets, flags.
 
 Knows no connection.
 """
@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Concatenate, ParamSpec, TypeVar
 
 from . import checks
-from .errors import LDicomError, LDicomSecurityError, LDicomUsageError
+from .errors import LDicomError, LDicomUsageError
 from .hooks import Hooks
 from .status import DebugMode, ErrorCode, NetFlags, SecureMode
 from .timing import Limits, Timeouts
@@ -79,30 +79,9 @@ class Settings(Hooks):
         self._group_length = other._group_length
         self._path, self._mode, self._initialized = other._path, other._mode, other._initialized
 
-    @reports
-    def initialize(
-        self, path: str | os.PathLike[str] | None, mode: SecureMode, settings: object | None = None
-    ) -> None:
-        """Set up the security of an object made with `defer_init`; `settings` is for TLS.
-
-        Raises:
-            LDicomSecurityError: the security layer is not there.
-        """
-        self._set_path_and_mode(path, mode)
-        self._initialized = True
-        self._check_security()
-
     def get_secure_mode(self) -> SecureMode:
         """The security mode given at construction."""
         return self._mode
-
-    def _check_security(self) -> None:
-        if not self._initialized:
-            raise LDicomUsageError("defer_init asks for initialize() first", ErrorCode.NET_NOT_INITIALISED)
-        if self._mode != SecureMode.NONE:
-            raise LDicomSecurityError(
-                ErrorCode.BAD_SECURE_MODE, f"security mode {self._mode.name} is not part of this version yet"
-            )
 
     def get_default_socket_options(self) -> SocketOptions:
         """Options that a new object has: buffers left to the system, Nagle's algorithm off."""

@@ -371,6 +371,45 @@ class ErrorCode(Number):
     TLS_NO_RENEGOTIATION = 150
     TLS_NO_KEEPALIVE = 151
     TLS_CLOSED_CONTROLLED = 152
+    # verification of a certificate chain, 160 to 191, in OpenSSL's order; the last stands for all reasons beyond it
+    X509_UNABLE_TO_GET_ISSUER_CERT = 160
+    X509_UNABLE_TO_GET_CRL = 161
+    X509_UNABLE_TO_DECRYPT_CERT_SIGNATURE = 162
+    X509_UNABLE_TO_DECRYPT_CRL_SIGNATURE = 163
+    X509_UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY = 164
+    X509_CERT_SIGNATURE_FAILURE = 165
+    X509_CRL_SIGNATURE_FAILURE = 166
+    X509_CERT_NOT_YET_VALID = 167
+    X509_CERT_HAS_EXPIRED = 168
+    X509_CRL_NOT_YET_VALID = 169
+    X509_CRL_HAS_EXPIRED = 170
+    X509_CERT_NOT_BEFORE_FIELD = 171
+    X509_CERT_NOT_AFTER_FIELD = 172
+    X509_CRL_LAST_UPDATE_FIELD = 173
+    X509_CRL_NEXT_UPDATE_FIELD = 174
+    X509_OUT_OF_MEM = 175
+    X509_SELF_SIGNED_CERT = 176
+    X509_SELF_SIGNED_CERT_IN_CHAIN = 177
+    X509_UNABLE_TO_GET_ISSUER_CERT_LOCALLY = 178
+    X509_UNABLE_TO_VERIFY_LEAF_SIGNATURE = 179
+    X509_CERT_CHAIN_TOO_LONG = 180
+    X509_CERT_REVOKED = 181
+    X509_INVALID_CA = 182
+    X509_PATH_LENGTH_EXCEEDED = 183
+    X509_INVALID_PURPOSE = 184
+    X509_CERT_UNTRUSTED = 185
+    X509_CERT_REJECTED = 186
+    X509_SUBJECT_ISSUER_MISMATCH = 187
+    X509_AKID_SKID_MISMATCH = 188
+    X509_AKID_ISSUER_SERIAL_MISMATCH = 189
+    X509_KEYUSAGE_NO_CERTSIGN = 190
+    X509_APPLICATION_VERIFICATION = 191
+    # what a TLS context was made with, 192 to 196
+    TLS_BAD_CONTEXT = 192
+    TLS_BAD_VERIFY_DEPTH = 193
+    TLS_BAD_VERIFY_MODE = 194
+    TLS_BAD_CA_FILE = 195
+    TLS_BAD_OPTIONS = 196
     # the rest
     INVALID_STRUCT_SIZE = 213
     NULL_PTR = 214
@@ -403,8 +442,42 @@ class CertificateType(Number):
     ASN1 = 2
 
 
+class TlsMethod(Number):
+    """Which versions of TLS the original was to use; `TLS` is as the profile says."""
+
+    SSLV2 = 1
+    SSLV3 = 2
+    TLSV1 = 3
+    SSLV23 = 4
+    TLS = 5
+
+
+class VerifyMode(IntFlag):
+    """Whether the peer's certificate is asked for, and what follows from it; the last two are for servers."""
+
+    NONE = 0
+    PEER = 1
+    FAIL_IF_NO_PEER_CERT = 2
+    CLIENT_ONCE = 4
+
+
+class TlsOptions(IntFlag):
+    """Options of a TLS context, in the numbering of OpenSSL."""
+
+    NONE = 0
+    NO_COMPRESSION = 0x00020000
+    NO_SSLV2 = 0x01000000
+    NO_SSLV3 = 0x02000000
+    NO_TLSV1 = 0x04000000
+    NO_TLSV1_2 = 0x08000000
+    NO_TLSV1_1 = 0x10000000
+    NO_TLSV1_3 = 0x20000000
+    ALL = 0x80000BFF
+    """Ways round the faults of other implementations; OpenSSL has those that are harmless by itself."""
+
+
 class CipherSuite(Number):
-    """Cipher suites in the original's own numbering (these are not the IANA codes)."""
+    """Cipher suites: the original's in its own numbering, those that it does not know by their IANA codes."""
 
     NONE = 0
     DHE_RSA_DES_CBC_SHA = 0x12
@@ -416,6 +489,20 @@ class CipherSuite(Number):
     ECDHE_RSA_AES_128_GCM_SHA256 = 0x18
     DHE_RSA_AES_256_GCM_SHA384 = 0x19
     ECDHE_RSA_AES_256_GCM_SHA384 = 0x1A
+    RSA_NULL_SHA = 0x0002
+    AES_128_GCM_SHA256 = 0x1301
+    AES_256_GCM_SHA384 = 0x1302
+    CHACHA20_POLY1305_SHA256 = 0x1303
+    AES_128_CCM_SHA256 = 0x1304
+    AES_128_CCM_8_SHA256 = 0x1305
+    ECDHE_ECDSA_AES_128_GCM_SHA256 = 0xC02B
+    ECDHE_ECDSA_AES_256_GCM_SHA384 = 0xC02C
+    ECDHE_ECDSA_AES_128_CCM = 0xC0AC
+    ECDHE_ECDSA_AES_256_CCM = 0xC0AD
+    ECDHE_ECDSA_AES_128_CCM_8 = 0xC0AE
+    ECDHE_ECDSA_AES_256_CCM_8 = 0xC0AF
+    ECDHE_RSA_CHACHA20_POLY1305_SHA256 = 0xCCA8
+    ECDHE_ECDSA_CHACHA20_POLY1305_SHA256 = 0xCCA9
 
 
 class EncryptionAlgorithm(Number):
@@ -429,6 +516,7 @@ class EncryptionAlgorithm(Number):
     IDEA = 5
     FORTEZZA = 6
     AES = 7
+    CHACHA20_POLY1305 = 8
 
 
 class IntegrityAlgorithm(Number):
@@ -437,6 +525,8 @@ class IntegrityAlgorithm(Number):
     NONE = 0
     SHA1 = 0x10
     MD5 = 0x11
+    SHA256 = 0x12
+    SHA384 = 0x13
 
 
 class AuthenticationAlgorithm(Number):
@@ -446,6 +536,9 @@ class AuthenticationAlgorithm(Number):
     RSA = 0x20
     DSS = 0x21
     DH = 0x22
+    ECDSA = 0x23
+    ANY = 0x24
+    """TLS 1.3: whatever the certificate has; the suite does not say."""
 
 
 class KeyExchangeAlgorithm(Number):
@@ -457,6 +550,8 @@ class KeyExchangeAlgorithm(Number):
     DH = 0x42
     DH_DSS = 0x43
     FORTEZZA = 0x44
+    ECDHE = 0x45
+    """Ephemeral Diffie-Hellman of curves, signed by something else than RSA; what TLS 1.3 does by itself."""
 
 
 class TlsProfile(Number):

@@ -40,6 +40,9 @@ class Timeouts:
 
     connect: float | None = 30.0
     """Until the TCP connection stands."""
+    secure: float | None = 30.0
+    """Until the security layer stands (TLS handshake, ISCL authentication): from the connection of this side, or from
+    its accepting on the other; there it ends with `artim` too, which counts from the same point."""
     artim: float | None = 30.0
     """The ARTIM timer of PS3.8 Section 9.1.5: until the whole A-ASSOCIATE-RQ has arrived on an accepted connection,
     and until the peer closes after an abort, a reject or a release."""

@@ -8,6 +8,8 @@ import signal
 import sys
 import threading
 
+import security
+
 from ldicomnet import IpType, LDicomAssociate, LDicomError, LDicomNet, LDicomUsageError, Timeouts, __version__
 
 IMPLICIT_LITTLE = "1.2.840.10008.1.2"
@@ -17,7 +19,11 @@ UNCOMPRESSED = (EXPLICIT_LITTLE, IMPLICIT_LITTLE, EXPLICIT_BIG)
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
-    """Help that shows defaults."""
+    """Help that shows defaults, where there is something to show."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        is_switch = action.nargs == 0 or action.default in (None, [])
+        return action.help if is_switch else super()._get_help_string(action)
 
 
 def title(text: str) -> str:
@@ -70,7 +76,7 @@ def parser(description: str, ours: str, called: str | None) -> argparse.Argument
         ours: default of our own AE title.
         called: default of the peer's AE title; None for a server, which has no such option.
     """
-    made = argparse.ArgumentParser(description=description, formatter_class=_Help)
+    made = argparse.ArgumentParser(description=description, formatter_class=_Help, prefix_chars="-+")
     made.add_argument("--version", action="version", version=f"ldicomnet {__version__}")
     group = made.add_argument_group("application entity titles")
     group.add_argument("-aet", "--aetitle", metavar="TITLE", type=title, default=ours, help="our AE title")
@@ -91,6 +97,7 @@ def parser(description: str, ours: str, called: str | None) -> argparse.Argument
         )
         group.add_argument("--bind", metavar="ADDRESS", default="*", help="own address to listen on, * for all")
         made.add_argument("port", type=port, help="port to listen on; 0 chooses one and prints it")
+    security.add(made, is_server=called is None)
     group = made.add_argument_group("output")
     group.add_argument("-v", "--verbose", action="store_true", help="say what happens")
     group.add_argument("-d", "--debug", action="store_true", help="say everything")
@@ -149,14 +156,16 @@ def end_signals() -> threading.Event:
     return ended
 
 
-def serve(net: LDicomNet, options: argparse.Namespace) -> int:
+def serve(net: security.Entity, options: argparse.Namespace) -> int:
     """Listen until Ctrl-C or SIGTERM, then let the associations finish; the exit status."""
     ended = end_signals()
     try:
+        security.secure(net, options)
         net.listen(options.bind, options.port, ip_type=IpType.IPV6 if ":" in options.bind else IpType.IPV4)
     except LDicomError as error:
         print(error, file=sys.stderr)
         return 1
+    security.on_hangup(net)
     print("listening on {} port {}".format(*net.get_host_info()), flush=True)
     wait(ended)
     net.drain(options.drain)

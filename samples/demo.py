@@ -11,7 +11,9 @@ import tempfile
 import time
 from pathlib import Path
 
+import make_certificates
 import pydicom
+import security
 import store_scp
 import store_scu
 
@@ -47,17 +49,29 @@ def _options(*arguments: str) -> argparse.Namespace:
     return store_scp.parse([*arguments, "+xa", "--no-sync", "--bind", "127.0.0.1", "0"])
 
 
+def _tls(folder: Path) -> list[str]:
+    """Switches for TLS on both sides, with certificates made for the occasion."""
+    make_certificates.make(folder, wanted=["server", "client"])
+    return ["+tls", f"{folder}/server.key", f"{folder}/server.pem", "+cf", f"{folder}/ca.pem"]
+
+
 def main() -> int:
     """The program."""
-    argparse.ArgumentParser(description=__doc__).parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tls", action="store_true", help="send them through TLS, both sides with a certificate")
+    with_tls = parser.parse_args().tls
     root = Path(pydicom.__file__).parent / "data"
     files, unreadable = store_scu.load_files(store_scu.find_files([str(root)]))
     files = [(path, dataset) for path, dataset in files if dataset.sop_class_uid != MEDIA_DIRECTORY]
     print(f"pydicom {pydicom.__version__}: {len(files)} DICOM objects under {root} ({len(unreadable)} other files)")
     with tempfile.TemporaryDirectory(prefix="ldicomnet-demo-") as folder:
-        options = _options("-od", folder)
+        certificates = Path(folder, "certificates")
+        options = _options("-od", folder, *(_tls(certificates) if with_tls else ()))
         server = store_scp.StoreScp(options)
+        security.secure(server, options)
         server.listen("127.0.0.1")
+        if with_tls:
+            options.tls = [f"{certificates}/client.key", f"{certificates}/client.pem"]
         options.host, options.port = server.get_host_info()
         options.call = "STORESCP"
         print(f"storage SCP listening on {options.host} port {options.port}, files in {folder}")

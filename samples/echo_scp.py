@@ -6,11 +6,12 @@ import argparse
 import sys
 
 import common
+import security
 
 from ldicomnet import VERIFICATION, ErrorCode, LDicomAssociate, LDicomNet
 
 
-class EchoScp(LDicomNet):
+class EchoScp(security.Entity):
     """Accepts the Verification SOP class and nothing else."""
 
     def __init__(self, options: argparse.Namespace) -> None:

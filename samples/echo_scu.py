@@ -7,6 +7,7 @@ import sys
 import threading
 
 import common
+import security
 
 from ldicomnet import (
     VERIFICATION,
@@ -19,11 +20,12 @@ from ldicomnet import (
     RejectReason,
     RejectResult,
     RejectSource,
+    SecureMode,
     Status,
 )
 
 
-class EchoScu(LDicomNet):
+class EchoScu(security.Entity):
     """One association with as many echoes as asked."""
 
     def __init__(self, options: argparse.Namespace) -> None:
@@ -37,6 +39,7 @@ class EchoScu(LDicomNet):
 
     def run(self) -> None:
         """Connect, and wait for the end."""
+        security.secure(self, self._options)
         self.connect("", 0, self._options.host, self._options.port)
         common.wait(self._is_closed)
 
@@ -47,7 +50,17 @@ class EchoScu(LDicomNet):
         if error:
             self._fail(f"no connection: {error.name}")
             self._is_closed.set()
-            return
+        elif self.get_secure_mode() == SecureMode.NONE:
+            self._request()
+
+    def on_secure_link_ready(self, error: ErrorCode) -> None:
+        if error:
+            self._fail(f"no secure link: {error.name}")
+        else:
+            self._request()
+
+    def _request(self) -> None:
+        """Ask for the association."""
         associate = common.associate(self._options)
         associate.add_context(VERIFICATION, common.IMPLICIT_LITTLE)
         self.send_associate_request(associate)

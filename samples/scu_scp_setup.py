@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
 import common
+import make_certificates
 
 from ldicomnet import (
     ErrorCode,
@@ -22,6 +24,8 @@ from ldicomnet import (
     Priority,
     SecureMode,
     Status,
+    TLSContextSettings,
+    VerifyMode,
 )
 
 WIDTH = 46
@@ -47,6 +51,9 @@ class Side(LDicomNet):
     def on_receive_data(self, presentation_id: int, command_set: object, dataset: LDicomDS | None) -> None:
         show(self.side, "  on_receive_data")
 
+    def on_secure_link_ready(self, error: ErrorCode) -> None:
+        show(self.side, f"on_secure_link_ready({error.name})")
+
 
 class Scp(Side):
     """The server: a listening object, and one object for each connection."""
@@ -55,7 +62,8 @@ class Scp(Side):
 
     def on_accept(self, error: ErrorCode) -> None:
         show("SCP", "on_accept")
-        client = Scp(None, SecureMode.NONE)
+        client = Scp(None, self.get_secure_mode())
+        client.take_settings(self)
         show("SCP", "  accept(new object)")
         _accepted.set()
         self.accept(client)
@@ -106,7 +114,16 @@ class Scu(Side):
         show("SCU", f"on_connect({error.name})")
         if error:
             self.is_closed.set()
-            return
+        elif self.get_secure_mode() == SecureMode.NONE:
+            self._request()
+
+    def on_secure_link_ready(self, error: ErrorCode) -> None:
+        super().on_secure_link_ready(error)
+        if not error:
+            self._request()
+
+    def _request(self) -> None:
+        """The next step: ask for the association."""
         associate = LDicomAssociate(True)
         associate.default()
         associate.set_calling("SCU")
@@ -144,10 +161,23 @@ class Scu(Side):
         self.is_closed.set()
 
 
+def use_tls(client: Scu, server: Scp) -> None:
+    """TLS on both sides, with certificates made for the occasion; they are read here, and not needed after."""
+    with tempfile.TemporaryDirectory(prefix="ldicomnet-setup-") as name:
+        folder = Path(name)
+        make_certificates.make(folder, wanted=["server", "client"])
+        trusted = (folder / "ca.pem").read_bytes()
+        both_sides = VerifyMode.PEER | VerifyMode.FAIL_IF_NO_PEER_CERT
+        for side, own in ((client, "client"), (server, "server")):
+            side.initialize(None, SecureMode.TLS, TLSContextSettings(ca_data=trusted, verify_mode=both_sides))
+            side.set_client_certificate_tls(folder / f"{own}.pem", key=folder / f"{own}.key")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The program."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", nargs="?", type=Path, help="an uncompressed DICOM file; one of pydicom's by default")
+    parser.add_argument("--tls", action="store_true", help="show it with TLS, both sides with a certificate")
     options = parser.parse_args(arguments)
     if options.file is None:
         from pydicom.data import get_testdata_file
@@ -158,6 +188,8 @@ def main(arguments: list[str] | None = None) -> int:
     server = Scp()
     try:
         client = Scu(options.file)
+        if options.tls:
+            use_tls(client, server)
         show("SCP", "listen")
         server.listen("127.0.0.1")
         show("SCU", "connect")

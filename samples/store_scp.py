@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import common
+import security
 import workers
 
 from ldicomnet import (
@@ -25,7 +26,6 @@ from ldicomnet import (
     LDicomAssociate,
     LDicomDataError,
     LDicomDS,
-    LDicomNet,
     Message,
     Priority,
     RejectReason,
@@ -53,7 +53,7 @@ def is_storage(uid: str) -> bool:
     return uid.startswith(STORAGE_ROOT) or uid in OTHER_STORAGE or not f"{uid}.".startswith(DICOM_ROOT)
 
 
-class StoreScp(LDicomNet):
+class StoreScp(security.Entity):
     """Accepts storage and verification, and writes each instance to a file."""
 
     def __init__(self, options: argparse.Namespace) -> None:
@@ -146,12 +146,11 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         default=Duplicates.REPLACE.value,
         help=DUPLICATES,
     )
-    parser.add_argument("--accept-all", action="store_true", help="+xa: take any transfer syntax, compressed ones too")
+    parser.add_argument("+xa", "--accept-all", action="store_true", help="take any transfer syntax, also compressed")
     parser.add_argument(
         "--workers", metavar="N", type=count, default=1, help="processes that share the port; 0: one for each core"
     )
-    given = sys.argv[1:] if arguments is None else arguments
-    options = parser.parse_args(["--accept-all" if argument == "+xa" else argument for argument in given])
+    options = parser.parse_args(arguments)
     if not Path(options.output_directory).is_dir():
         parser.error(f"-od: there is no folder {options.output_directory!r}")
     return options

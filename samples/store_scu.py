@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import common
+import security
 
 from ldicomnet import (
     AbortReason,
@@ -27,6 +28,7 @@ from ldicomnet import (
     RejectReason,
     RejectResult,
     RejectSource,
+    SecureMode,
     Status,
 )
 
@@ -83,7 +85,7 @@ def group(files: list[tuple[Path, LDicomDS]]) -> list[tuple[list[Offer], list[tu
     return groups
 
 
-class StoreScu(LDicomNet):
+class StoreScu(security.Entity):
     """One association that sends files, one after the other."""
 
     def __init__(self, options: argparse.Namespace, offers: list[Offer], files: list[tuple[Path, LDicomDS]]) -> None:
@@ -101,6 +103,7 @@ class StoreScu(LDicomNet):
     def run(self) -> None:
         """Connect, send everything, and wait for the end."""
         try:
+            security.secure(self, self._options)
             self.connect("", 0, self._options.host, self._options.port)
             common.wait(self._is_closed)
         except KeyboardInterrupt:
@@ -111,7 +114,17 @@ class StoreScu(LDicomNet):
         if error:
             self._give_up(f"no connection: {error.name}")
             self._is_closed.set()
-            return
+        elif self.get_secure_mode() == SecureMode.NONE:
+            self._request()
+
+    def on_secure_link_ready(self, error: ErrorCode) -> None:
+        if error:
+            self._give_up(f"no secure link: {error.name}")
+        else:
+            self._request()
+
+    def _request(self) -> None:
+        """Ask for the association."""
         associate = common.associate(self._options)
         for abstract_syntax, transfer_syntaxes in self._offers:
             associate.add_context(abstract_syntax, transfer_syntaxes)

@@ -21,10 +21,11 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 
 import common
+import security
 
-from ldicomnet import LDicomError, LDicomNet
+from ldicomnet import LDicomError
 
-Make = Callable[[argparse.Namespace], LDicomNet]
+Make = Callable[[argparse.Namespace], security.Entity]
 """Makes the server from the options; a class or function of a module, so that a worker can import it."""
 
 _BACKLOG = 1024
@@ -52,6 +53,8 @@ def serve(make: Make, options: argparse.Namespace, count: int) -> int:
         return worker
 
     workers = {start(): time.monotonic() for _ in range(count)}
+    if options.tls is not None:
+        security.pass_hangup_on(lambda: [worker.pid for worker in workers if worker.pid is not None])
     print("listening on {} port {}".format(*sock.getsockname()), flush=True)
     status = 0
     while not ended.is_set() and workers:
@@ -93,10 +96,12 @@ def _work(make: Make, options: argparse.Namespace, sock: socket.socket, told: Co
     threading.Thread(target=_follow, args=(told, ended), daemon=True).start()
     net = make(options)
     try:
+        security.secure(net, options)
         net.listen_on(sock)
     except LDicomError as error:
         print(error, file=sys.stderr)
         sys.exit(1)
+    security.on_hangup(net)
     common.wait(ended)
     net.drain(options.drain)
 

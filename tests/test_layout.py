@@ -16,16 +16,26 @@ PACKAGE = Path(ldicomnet.__file__).parent
 # The floors, lowest first. A room may import from floors below its own.
 FLOORS = """
 status
-errors timing log threads workers text
-ending admission checks wire upper_layer body part10 operations transport
+errors timing log threads workers text tls
+ending admission checks wire upper_layer body part10 operations transport tls.profiles tls.reasons tls.texts
+tls.suites
+tls.link
+tls.settings transport.tls
+tls.certificates
+tls.context tls.examine
+tls.setup tls.judgement
+tls.sides
 items command_set structure part_file machine deadlines transport.tcp transport.memory
 message sinks encoding decoding
 pdu user_information negotiation outbound inbound outbox statistics
 calls associate dataset clients listener
 sender duplicates
+securing
 engine services
 hooks
 settings
+tls.members
+security
 application
 conversation
 net
@@ -50,6 +60,16 @@ NEVERS = (
     ("transport transport.tcp transport.memory", ".pdu .items .message .engine .inbound .outbound"),
     ("services hooks", ".engine .conversation .net"),
     ("duplicates", ".pdu .message .engine .transport .net"),
+    ("securing", ".inbound .engine .net .hooks .services .conversation .pdu"),
+    (
+        "tls.suites tls.profiles tls.settings tls.link tls.setup tls.members",
+        "socket .engine .conversation .net .transport.tcp",
+    ),
+    (
+        "tls.texts tls.certificates tls.context tls.examine tls.judgement tls.reasons",
+        "socket .transport .engine .hooks",
+    ),
+    ("transport.tls", "socket cryptography .transport.tcp .tls.context .tls.judgement .engine .pdu"),
     ("engine", ".net .hooks .services .conversation .associate .dataset"),
     ("upper_layer", ".pdu .wire .transport"),
 )

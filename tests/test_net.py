@@ -20,7 +20,6 @@ from ldicomnet import (
     LDicomDS,
     LDicomError,
     LDicomNet,
-    LDicomSecurityError,
     LDicomTransportError,
     LDicomUsageError,
     NetFlags,
@@ -408,17 +407,13 @@ class Settings(Ends):
     def test_security_modes(self) -> None:
         self.assertEqual(LDicomNet().get_secure_mode(), SecureMode.NONE)
         self.assertEqual(LDicomNet(None, 5).get_secure_mode(), SecureMode.NONE)  # type: ignore[arg-type]
-        secure = LDicomNet(None, SecureMode.TLS)
-        self.assertEqual(secure.get_secure_mode(), SecureMode.TLS)
-        with self.assertRaises(LDicomSecurityError):
-            secure.connect("", 0, "127.0.0.1", 1)
+        self.assertEqual(LDicomNet(None, SecureMode.TLS).get_secure_mode(), SecureMode.TLS)
         deferred = LDicomNet(defer_init=True)
         with self.assertRaises(LDicomUsageError) as caught:
             deferred.connect("", 0, "127.0.0.1", 1)
         self.assertEqual(caught.exception.code, ErrorCode.NET_NOT_INITIALISED)
         deferred.initialize(None, SecureMode.NONE)
-        with self.assertRaises(LDicomSecurityError):
-            LDicomNet().initialize(None, SecureMode.TLS)
+        self.assertEqual(deferred.get_secure_mode(), SecureMode.NONE)
 
     def test_plain_settings(self) -> None:
         net = LDicomNet()

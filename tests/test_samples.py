@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
 from ldicomnet import LDicomDS
 
+from .certificates import PASSWORD, certificate, folder, key
 from .support import DEFLATED
 from .test_dataset import path_of
 
@@ -39,15 +44,15 @@ def run(*arguments: str) -> tuple[int, str, str]:
         return process.returncode, output, errors
 
 
-class Samples(unittest.TestCase):
-    """Echo and store, client and server."""
+class Servers(unittest.TestCase):
+    """Server samples that are ended in order, and a folder."""
 
     def setUp(self) -> None:
         self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
 
     def serve(self, *arguments: str) -> str:
         """Start a server sample; its port."""
-        process = start(*arguments, "--bind", "127.0.0.1", "0")
+        process = self.server = start(*arguments, "--bind", "127.0.0.1", "0")
         self.addCleanup(self.finish, process)
         assert process.stdout is not None
         line = process.stdout.readline()
@@ -58,7 +63,26 @@ class Samples(unittest.TestCase):
         """SIGTERM ends a server in order."""
         process.send_signal(signal.SIGTERM)
         _output, errors = process.communicate(timeout=SECONDS)
-        self.assertEqual((process.returncode, errors), (0, ""))
+        self.assertEqual(process.returncode, 0)
+        self.check_errors(errors)
+
+    def check_errors(self, errors: str) -> None:
+        """A server has nothing to say of what these tests do."""
+        self.assertEqual(errors, "")
+
+    def compare(self, files: list[Path]) -> None:
+        for path in files:
+            sent = LDicomDS.load(path)
+            stored = LDicomDS.load(self.folder / f"{sent.sop_instance_uid}.dcm")
+            expected = sent.read()
+            if sent.transfer_syntax == DEFLATED:  # padded to an even length (PS3.5 Annex A.5)
+                expected += b"\0" * (len(expected) & 1)
+            self.assertEqual((stored.read(), stored.transfer_syntax), (expected, sent.transfer_syntax))
+        self.assertEqual(len(os.listdir(self.folder)), len(files))
+
+
+class Samples(Servers):
+    """Echo and store, client and server."""
 
     def test_echo(self) -> None:
         port = self.serve("echo_scp.py")
@@ -71,16 +95,6 @@ class Samples(unittest.TestCase):
         status, output, errors = run("store_scu.py", "127.0.0.1", port, *map(str, files))
         self.assertEqual((status, output, errors), (0, "", ""))
         self.compare(files)
-
-    def compare(self, files: list[Path]) -> None:
-        for path in files:
-            sent = LDicomDS.load(path)
-            stored = LDicomDS.load(self.folder / f"{sent.sop_instance_uid}.dcm")
-            expected = sent.read()
-            if sent.transfer_syntax == DEFLATED:  # padded to an even length (PS3.5 Annex A.5)
-                expected += b"\0" * (len(expected) & 1)
-            self.assertEqual((stored.read(), stored.transfer_syntax), (expected, sent.transfer_syntax))
-        self.assertEqual(len(os.listdir(self.folder)), len(files))
 
     def test_without_xa_only_uncompressed(self) -> None:
         port = self.serve("store_scp.py", "-od", str(self.folder))
@@ -120,7 +134,8 @@ class Samples(unittest.TestCase):
                 self.assertIn("error:", errors)
 
     def test_help(self) -> None:
-        for name in ("echo_scu.py", "echo_scp.py", "store_scu.py", "store_scp.py", "scu_scp_setup.py"):
+        programs = "echo_scu echo_scp store_scu store_scp scu_scp_setup make_certificates"
+        for name in (f"{program}.py" for program in programs.split()):
             with self.subTest(program=name):
                 status, output, _errors = run(name, "--help")
                 self.assertEqual(status, 0)
@@ -158,3 +173,90 @@ class Samples(unittest.TestCase):
         status, output, errors = run("demo.py")
         self.assertEqual((status, errors), (0, ""), output)
         self.assertRegex(output.splitlines()[-1], r"^(\d+) of \1 objects, .* \1 stored data sets are the same bytes")
+
+
+class Tls(Servers):
+    """The same through TLS, with the switches of DCMTK."""
+
+    def own(self, name: str, trusts: str = "ca") -> tuple[str, ...]:
+        return "+tls", key(name), certificate(name), "+cf", certificate(trusts)
+
+    def check_errors(self, errors: str) -> None:
+        """Each peer that was refused is one line."""
+        for line in errors.splitlines():
+            self.assertRegex(line, r"^W: \[\d+\] no secure link with 127\.0\.0\.1 port \d+: ")
+
+    def test_store_and_what_is_refused(self) -> None:
+        port = self.serve("store_scp.py", "-od", str(self.folder), "--workers", "2", *self.own("server_rsa"))
+        path = path_of("CT_small.dcm")
+        for program, arguments, status, said in (
+            ("store_scu.py", self.own("client"), 0, ""),
+            ("echo_scu.py", (*self.own("locked"), "+pw", PASSWORD), 0, ""),
+            ("echo_scu.py", (*self.own("locked"), "-pw"), 1, "on_private_key_password gave no password"),
+            ("echo_scu.py", (*self.own("client"), "+pz"), 0, ""),
+            ("echo_scu.py", (*self.own("client"), "+pb"), 1, "is not available"),
+            ("echo_scu.py", ("+tla", "+cf", certificate("ca")), 1, "TLS_HANDSHAKE_FAILURE"),
+            ("echo_scu.py", (*self.own("client"), "+cf", certificate("other_ca")), 0, ""),
+            ("echo_scu.py", self.own("client", "other_ca"), 1, "X509_SELF_SIGNED_CERT_IN_CHAIN"),
+            ("echo_scu.py", (), 1, "NET_CONNECTION_ABORTED"),
+        ):
+            with self.subTest(arguments=arguments):
+                files = [str(path)] if program == "store_scu.py" else []
+                done, _output, errors = run(program, *arguments, "127.0.0.1", port, *files)
+                self.assertEqual(done, status, errors)
+                self.assertIn(said, errors)
+                self.assertNotIn("Traceback", errors)
+        self.compare([path])
+
+    def test_hangup_reads_certificates_again(self) -> None:
+        own = str(self.folder / "server.key"), str(self.folder / "server.pem")
+        for program, more in (("echo_scp.py", ()), ("store_scp.py", ("--workers", "2", "-od", str(self.folder)))):
+            with self.subTest(program=program):
+                self.show("server")
+                port = self.serve(program, *more, "+tls", *own, "-ic")
+                self.assertTrue(self.shows("server", port))
+                self.show("self")
+                self.server.send_signal(signal.SIGHUP)
+                until = time.monotonic() + SECONDS
+                while not self.shows("self", port) and time.monotonic() < until:
+                    pass
+                self.assertTrue(self.shows("self", port))
+
+    def shows(self, name: str, port: str) -> bool:
+        """Whether this is the certificate that a server shows."""
+        expected = ssl.PEM_cert_to_DER_cert(Path(certificate(name)).read_text(encoding="ascii"))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with socket.create_connection(("127.0.0.1", int(port)), SECONDS) as sock, context.wrap_socket(sock) as peer:
+            return peer.getpeercert(binary_form=True) == expected
+
+    def show(self, name: str) -> None:
+        """This is the certificate of the servers, from the next time that they read it."""
+        for suffix in ("pem", "key"):
+            shutil.copy(folder() / f"{name}.{suffix}", self.folder / f"server.{suffix}")
+
+    def test_a_server_that_cannot_serve(self) -> None:
+        for arguments, said in (
+            (("+tls", key("client"), certificate("server"), "-ic"), "KEYS_MISMATCH"),
+            (("+tls", key("server"), certificate("server")), "no issuer is trusted"),
+            (("+tls", key("server"), "/nowhere", "-ic"), "CERTIFICATE_READ"),
+        ):
+            status, output, errors = run("echo_scp.py", *arguments, "0")
+            self.assertEqual((status, output, errors.count("\n")), (1, "", 1), errors)
+            self.assertIn(said, errors)
+
+    def test_the_set_up_and_the_demo(self) -> None:
+        status, output, errors = run("scu_scp_setup.py", "--tls")
+        self.assertEqual((status, errors, output.count("on_secure_link_ready(SUCCESS)")), (0, "", 2))
+        status, output, errors = run("demo.py", "--tls")
+        self.assertEqual((status, errors), (0, ""), output)
+        self.assertRegex(output.splitlines()[-1], r"^(\d+) of \1 objects, .* \1 stored data sets are the same bytes")
+
+    def test_making_certificates(self) -> None:
+        status, output, errors = run("make_certificates.py", str(self.folder), "--only", "below", "--name", "a.example")
+        self.assertEqual((status, errors), (0, ""))
+        made = {f"{name}.{suffix}" for name in ("ca", "middle") for suffix in ("pem", "key", "crl")}
+        self.assertEqual(set(os.listdir(self.folder)), {*made, "below.pem", "below.key"})
+        self.assertIn("below.key", output)
+        if os.name == "posix":
+            self.assertEqual((self.folder / "ca.key").stat().st_mode & 0o777, 0o600)

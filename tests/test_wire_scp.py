@@ -1141,7 +1141,7 @@ _LOG_LINE = re.compile(r"[DIWEC]: \S.*")
 class Scp:
     """The storage SCP sample as a process of its own, with everything it could leave behind in one folder."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *more: str) -> None:
         self.root = root
         self.folder = root / "deep" / "inside" / "store"
         self.spool = root / "spool"
@@ -1152,7 +1152,7 @@ class Scp:
         program = [sys.executable, "-X", "dev", str(ROOT / "samples" / "store_scp.py")]
         options = f"-v +xa -ta {TIMER} -td {TIMER} -pdu {OUR_MAXIMUM} --no-sync --bind 127.0.0.1 0".split()
         self.process = subprocess.Popen(
-            [*program, "-od", str(self.folder), *options],
+            [*program, "-od", str(self.folder), *more, *options],
             stdout=subprocess.PIPE,
             stderr=written,
             text=True,
@@ -1233,11 +1233,13 @@ class WireScp(unittest.TestCase):
 
     scp: ClassVar[Scp]
     baseline: ClassVar[tuple[int, int]]
+    more: ClassVar[tuple[str, ...]] = ()
+    """Options for the server."""
 
     @classmethod
     def setUpClass(cls) -> None:
         root = cls.enterClassContext(tempfile.TemporaryDirectory())
-        cls.scp = Scp(Path(root))
+        cls.scp = Scp(Path(root), *cls.more)
         cls.addClassCleanup(cls.scp.process.kill)
         assert not serves(cls.scp.port)
         cls.baseline = cls.scp.holds()

@@ -30,8 +30,33 @@ class Parked(Enum):
 class Transport(Protocol):
     """One connection. `write` is called by one thread at a time, `read_into` by the reader, `close` by any."""
 
+    @property
+    def is_secure(self) -> bool:
+        """Whether it has a security layer, which `secure` sets up; always the same for one connection."""
+        ...
+
     def open(self, seconds: float | None) -> None:
         """Make the connection, or raise within `seconds`; nothing to do on one that was accepted."""
+        ...
+
+    def secure(self, seconds: float | None) -> bool:
+        """Set up the security layer with the peer; once, on the reader thread, before anything is read or written.
+
+        Called only where `is_secure`; of an accepted connection, as a rule, when the peer has sent something or left,
+        because until then it has no thread. A layer in which the acceptor speaks first sends that when the transport is
+        made, in so few bytes that this cannot block.
+
+        Args:
+            seconds: for all of it, so that a peer that sends a byte now and then gains nothing.
+
+        Returns:
+            True once the layer stands; False where the peer has left before it said anything.
+
+        Raises:
+            LDicomSecurityError: this side refuses the peer, or the peer this side; nothing may be read or written.
+            LDicomTimeoutError: it took longer than that.
+            LDicomTransportError: the connection broke; NET_CONNECTION_ABORTED where the peer left in the middle.
+        """
         ...
 
     def read_into(self, view: memoryview, unfinished: bool) -> int:

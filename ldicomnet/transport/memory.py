@@ -56,6 +56,8 @@ class _Pipe:
 class MemoryTransport:
     """One end of a connection in memory; made by `pair`."""
 
+    is_secure = False
+
     def __init__(self, incoming: _Pipe, outgoing: _Pipe, name: str, peer_name: str, send_timeout: float | None) -> None:
         self._incoming = incoming
         self._outgoing = outgoing
@@ -65,6 +67,10 @@ class MemoryTransport:
 
     def open(self, seconds: float | None) -> None:
         """It is open from the start."""
+
+    def secure(self, seconds: float | None) -> bool:
+        """Nothing to do: it has no security layer."""
+        return True
 
     def read_into(self, view: memoryview, unfinished: bool) -> int:
         """See `Transport.read_into`."""

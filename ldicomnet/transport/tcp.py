@@ -88,6 +88,8 @@ def plain_address(address: tuple[object, ...]) -> Address:
 class TcpTransport:
     """A TCP connection: one that was accepted (`sock`), or one that `open` makes along `route`."""
 
+    is_secure = False
+
     def __init__(
         self,
         sock: socket.socket | None = None,
@@ -164,6 +166,10 @@ class TcpTransport:
         except BaseException:
             sock.close()
             raise
+
+    def secure(self, seconds: float | None) -> bool:
+        """Nothing to do: it has no security layer."""
+        return True
 
     # --- moving bytes ---------------------------------------------------------------------------------------------
 

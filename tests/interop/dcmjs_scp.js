@@ -1,5 +1,6 @@
 // A storage and verification SCP of dcmjs-dimse that keeps the bytes it receives and reports one event a line.
-// node dcmjs_scp.js '{"folder": ..., "called": null or AE title, "max_pdu": ..., "abort_on_store": ...}'
+// node dcmjs_scp.js '{"folder": ..., "called": null or AE title, "max_pdu": ..., "abort_on_store": ...,
+//                     "tls": null or security options with paths of files}'
 'use strict';
 
 console.warn = console.info = () => {}; // dcmjs prints a line for every private element: before it is loaded
@@ -12,6 +13,11 @@ const { Scp, Server, constants, log, responses } = require('dcmjs-dimse');
 const options = JSON.parse(process.argv[2]);
 const { AbortReason, AbortSource, PresentationContextResult, RejectReason, RejectResult, RejectSource } = constants;
 let count = 0;
+
+function withFiles(security) {
+  const files = ['key', 'cert', 'ca'].filter((name) => security[name]);
+  return { ...security, ...Object.fromEntries(files.map((name) => [name, fs.readFileSync(security[name])])) };
+}
 
 function report(event, facts) {
   fs.writeSync(1, JSON.stringify({ event, ...facts }) + '\n'); // synchronous: an event is out before what follows it
@@ -107,4 +113,4 @@ log.setLevel('error');
 const server = new Server(KeepingScp);
 server.on('listening', () => report('listening', { port: server.server.address().port }));
 server.on('networkError', (error) => report('failed', { message: error.message }));
-server.listen(0);
+server.listen(0, options.tls ? { securityOptions: withFiles(options.tls) } : {});

@@ -1,6 +1,6 @@
 // A verification and storage SCU of dcmjs-dimse; it reports one event a line and ends with 0 if all went well.
 // node dcmjs_scu.js '{"port": ..., "files": [...], "called": ..., "max_pdu": ..., "contexts": 0, "abort": false,
-//                      "echoes": 1, "window": 1}'; the echoes are sent where there are no files
+//                      "echoes": 1, "window": 1, "tls": null or security options with paths of files}'; the echoes are sent where there are no files
 'use strict';
 
 console.warn = console.info = () => {}; // dcmjs prints a line for every private element: before it is loaded
@@ -10,6 +10,11 @@ const { Client, Implementation, association, constants, log, requests } = requir
 const options = JSON.parse(process.argv[2]);
 let good = true;
 let answered = 0;
+
+function withFiles(security) {
+  const files = ['key', 'cert', 'ca'].filter((name) => security[name]);
+  return { ...security, ...Object.fromEntries(files.map((name) => [name, fs.readFileSync(security[name])])) };
+}
 
 function report(event, facts) {
   fs.writeSync(1, JSON.stringify({ event, ...facts }) + '\n');
@@ -80,6 +85,7 @@ client.send('127.0.0.1', options.port, 'DCMJS', options.called, {
   connectTimeout: 15000,
   pduTimeout: 15000,
   asyncOps,
+  securityOptions: options.tls ? withFiles(options.tls) : undefined,
   associationLingerTimeout: asyncOps ? 500 : 0, // it releases as soon as it has nothing more to send
 });
 client.network.on('abort', (abort) => {

@@ -21,6 +21,7 @@ from ldicomnet import (
     RejectReason,
     RejectResult,
     RejectSource,
+    SecureMode,
     Status,
 )
 
@@ -28,6 +29,8 @@ from . import objects
 from .objects import Encoded, PathName
 from .processes import LOOPBACK, STEP, Event, Journal
 
+Secure = Callable[[LDicomNet], object]
+"""Sets up the security of one of ours, before it listens or connects."""
 VERIFICATION = "1.2.840.10008.1.1"
 IMPLICIT_LITTLE = "1.2.840.10008.1.2"
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
@@ -67,7 +70,9 @@ class Server(LDicomNet):
 
     def create_client(self) -> LDicomNet:
         """An object for one more connection."""
-        return Connection(self)
+        connection = Connection(self)
+        connection.take_settings(self)
+        return connection
 
     @property
     def port(self) -> int:
@@ -148,9 +153,13 @@ class Connection(LDicomNet):
 
 
 @contextlib.contextmanager
-def server(title: str | None = None, *, max_length: int = 16384, abort_on_store: bool = False) -> Iterator[Server]:
+def server(
+    title: str | None = None, *, max_length: int = 16384, abort_on_store: bool = False, secure: Secure | None = None
+) -> Iterator[Server]:
     """Our server on a free port of the loopback; `title` is the AE title that it insists on."""
     with Server(title, max_length, abort_on_store) as listening:
+        if secure is not None:
+            secure(listening)
         listening.listen(LOOPBACK, 0)
         yield listening
 
@@ -172,7 +181,13 @@ class Client(LDicomNet):
         """Ask for the association as soon as there is a connection."""
         if error:
             self.journal.add({"event": "closed", "error": error})
-        else:
+        elif self.get_secure_mode() == SecureMode.NONE:
+            self.send_associate_request(self.request)
+
+    def on_secure_link_ready(self, error: ErrorCode) -> None:
+        """Ask for the association as soon as the connection is secure."""
+        self.journal.add({"event": "secured", "error": error})
+        if not error:
             self.send_associate_request(self.request)
 
     def on_receive_associate_accept(self, associate: LDicomAssociate) -> None:
@@ -284,17 +299,19 @@ def request_for(
 
 
 @contextlib.contextmanager
-def connection(port: int, request: LDicomAssociate) -> Iterator[Client]:
+def connection(port: int, request: LDicomAssociate, secure: Secure | None = None) -> Iterator[Client]:
     """Our client, which has asked for an association; whether that was accepted is for the test to see."""
     with Client(request) as client:
+        if secure is not None:
+            secure(client)
         client.connect("", 0, LOOPBACK, port)
         yield client
 
 
 @contextlib.contextmanager
-def association(port: int, request: LDicomAssociate) -> Iterator[Client]:
+def association(port: int, request: LDicomAssociate, secure: Secure | None = None) -> Iterator[Client]:
     """Our client with an association that the peer has accepted."""
-    with connection(port, request) as client:
+    with connection(port, request, secure) as client:
         client.wait_event("accepted")
         yield client
 

@@ -232,9 +232,12 @@ def _abort_association(event: Any) -> int:
 
 @contextlib.contextmanager
 def pynetdicom_scp(
-    *, called: str | None = None, max_pdu: int = 16382, abort_on_store: bool = False
+    *, called: str | None = None, max_pdu: int = 16382, abort_on_store: bool = False, tls: Any = None
 ) -> Iterator[PynetdicomScp]:
-    """A pynetdicom server for every storage class and syntax; `called` is the AE title it insists on."""
+    """A pynetdicom server for every storage class and syntax; `called` is the AE title it insists on.
+
+    `tls` is the `ssl.SSLContext` that it uses, if any.
+    """
     from pynetdicom import AllStoragePresentationContexts, evt
     from pynetdicom._globals import ALL_TRANSFER_SYNTAXES
 
@@ -251,7 +254,7 @@ def pynetdicom_scp(
         (evt.EVT_RELEASED, lambda event: scp.journal.add({"event": "released"})),
         (evt.EVT_ABORTED, lambda event: scp.journal.add({"event": "aborted"})),
     ]
-    server = entity.start_server((LOOPBACK, 0), block=False, evt_handlers=handlers)
+    server = entity.start_server((LOOPBACK, 0), block=False, evt_handlers=handlers, ssl_context=tls)
     try:
         scp.port = server.socket.getsockname()[1]
         yield scp
@@ -310,14 +313,19 @@ def pynetdicom_scu(
     max_pdu: int = 16382,
     contexts: int = 0,
     abort: bool = False,
+    tls: tuple[Any, str] | None = None,
 ) -> Finished:
-    """pynetdicom as a client.  Its events: accepted, rejected, response, released, failed."""
+    """pynetdicom as a client.  Its events: accepted, rejected, response, released, failed.
+
+    `tls` is the `ssl.SSLContext` that it uses, if any, and the name it means to reach.
+    """
     from pynetdicom import AllStoragePresentationContexts
 
     wanted = {context_of(path) for path in paths} or {(VERIFICATION, IMPLICIT_LITTLE)}
     more = [(str(one.abstract_syntax), IMPLICIT_LITTLE) for one in AllStoragePresentationContexts[:contexts]]
     told: list[Event] = []
-    with pynetdicom_association(port, sorted(wanted) + more, called=called, max_pdu=max_pdu) as association:
+    options = {"called": called, "max_pdu": max_pdu, "tls_args": tls}
+    with pynetdicom_association(port, sorted(wanted) + more, **options) as association:
         if association.is_rejected:
             told.append(_pynetdicom_rejection(association.acceptor.primitive))
         elif not association.is_established:
@@ -406,9 +414,10 @@ class Orthanc(LoggingScp):
                 found.append(read_object(path))
         return found
 
-    def scu(self, port: int, *paths: PathName, called: str = "ANY-SCP") -> Finished:
+    def scu(self, port: int, *paths: PathName, called: str = "ANY-SCP", tls: bool = False) -> Finished:
         """It as a client: a C-ECHO, or with paths a C-STORE of each, after they were put into its store."""
-        self.must("PUT", "/modalities/peer", {"AET": called, "Host": LOOPBACK, "Port": port, "Timeout": int(STEP)})
+        peer = {"AET": called, "Host": LOOPBACK, "Port": port, "Timeout": int(STEP), "UseDicomTls": tls}
+        self.must("PUT", "/modalities/peer", peer)
         seen = len(self.process.lines.entries())
         if paths:
             resources = [self.upload(path) for path in paths]
@@ -421,8 +430,10 @@ class Orthanc(LoggingScp):
 
 
 @contextlib.contextmanager
-def orthanc(*, called: str | None = None, max_pdu: int = 16384) -> Iterator[Orthanc]:
-    """An Orthanc in a temporary folder; `called` is the AE title it insists on."""
+def orthanc(
+    *, called: str | None = None, max_pdu: int = 16384, more: dict[str, Any] | None = None
+) -> Iterator[Orthanc]:
+    """An Orthanc in a temporary folder; `called` is the AE title it insists on, `more` goes to its settings."""
     port, http_port = free_port(), free_port()
     with temporary_folder() as folder:
         config = folder / "orthanc.json"
@@ -451,6 +462,7 @@ def orthanc(*, called: str | None = None, max_pdu: int = 16384) -> Iterator[Orth
                     "MaximumPduLength": max_pdu,
                     "OverwriteInstances": True,
                     "SyncStorageArea": False,
+                    **(more or {}),
                 }
             )
         )
@@ -490,14 +502,21 @@ class DcmjsScp:
 
 
 @contextlib.contextmanager
-def dcmjs_scp(*, called: str | None = None, max_pdu: int = 16384, abort_on_store: bool = False) -> Iterator[DcmjsScp]:
-    """A dcmjs-dimse server; `called` is the AE title it insists on."""
+def dcmjs_scp(
+    *,
+    called: str | None = None,
+    max_pdu: int = 16384,
+    abort_on_store: bool = False,
+    tls: dict[str, Any] | None = None,
+) -> Iterator[DcmjsScp]:
+    """A dcmjs-dimse server; `called` is the AE title it insists on, `tls` its security options, with paths of files."""
     with temporary_folder() as folder:
         options = {
             "folder": str(folder),
             "called": called,
             "max_pdu": max_pdu,
             "abort_on_store": abort_on_store,
+            "tls": tls,
         }
         with Process("node", HERE / "dcmjs_scp.js", json.dumps(options)) as process:
             yield DcmjsScp(int(process.wait_event("listening")["port"]), process, Path(folder))
@@ -512,10 +531,12 @@ def dcmjs_scu(
     abort: bool = False,
     echoes: int = 1,
     window: int = 1,
+    tls: dict[str, Any] | None = None,
 ) -> Finished:
     """dcmjs-dimse as a client.  Its events: accepted, rejected, response, released, failed.
 
-    Without paths it sends so many C-ECHOs; `window` is how many operations it would have outstanding at once.
+    Without paths it sends so many C-ECHOs; `window` is how many operations it would have outstanding at once, `tls` its
+    security options, with paths of files.
     """
     options = {
         "port": port,
@@ -526,6 +547,7 @@ def dcmjs_scu(
         "abort": abort,
         "echoes": echoes,
         "window": window,
+        "tls": tls,
     }
     return run("node", HERE / "dcmjs_scu.js", json.dumps(options))
 

@@ -1,0 +1,60 @@
+"""The security mode of an `LDicomNet`: which layer goes on its connections, and whether that is set up.
+
+Knows no connection. Each mode has members of its own, in rooms of its own.
+"""
+
+from __future__ import annotations
+
+import os
+
+from .errors import LDicomSecurityError, LDicomUsageError
+from .settings import reports
+from .status import ErrorCode, SecureMode
+from .tls.members import TlsMembers
+from .transport import Transport
+
+
+class Security(TlsMembers):
+    """What is common to the security modes, and where they branch."""
+
+    @reports
+    def initialize(self, path: str | os.PathLike[str] | None, mode: SecureMode, settings: object | None = None) -> None:
+        """Set up the security of an object made with `defer_init`, or anew; `settings` is for TLS.
+
+        Args:
+            path: folder for temporary files of received data sets; None for the default.
+            mode: a `SecureMode`.
+            settings: `TLSContextSettings`; None for the default ones.
+
+        Raises:
+            LDicomSecurityError: the security layer is not there, or cannot be had with these settings.
+        """
+        self._set_path_and_mode(path, mode)
+        if self._mode == SecureMode.TLS:
+            self._initialize_tls(settings)
+        self._initialized = True
+        self._check_security()
+
+    def _check_security(self) -> None:
+        """Raise unless connections can be made in the security mode."""
+        if not self._initialized:
+            raise LDicomUsageError("defer_init asks for initialize() first", ErrorCode.NET_NOT_INITIALISED)
+        if self._mode not in (SecureMode.NONE, SecureMode.TLS):
+            raise LDicomSecurityError(
+                ErrorCode.BAD_SECURE_MODE, f"security mode {self._mode.name} is not part of this version yet"
+            )
+
+    def _check_serving(self, makes_clients: bool) -> None:
+        """Raise unless connections can be accepted in the security mode.
+
+        Args:
+            makes_clients: whether accepted objects have what this one has; else the program makes them, and they may
+                have what this one has not.
+        """
+        self._check_security()
+        if self._mode == SecureMode.TLS and (makes_clients or self._tls.has_certificate):
+            self._tls.check(True, self)
+
+    def _layered(self, transport: Transport, requestor: bool) -> Transport:
+        """The connection with the layer of the security mode on it."""
+        return self._over_tls(transport, requestor) if self._mode == SecureMode.TLS else transport

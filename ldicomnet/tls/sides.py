@@ -1,0 +1,49 @@
+"""One side of one TLS connection: the context for its handshake, and who decides about the peer. Knows no transport."""
+
+from __future__ import annotations
+
+import ssl
+
+from ..status import VerifyMode
+from .judgement import Judge, Verify
+from .link import SecureLink
+from .profiles import TLS_1_2
+from .setup import Asker, Generation, TlsSetup
+
+
+class Side:
+    """What a `TlsTransport` asks.
+
+    Args:
+        setup: the TLS of the object.
+        server: whether this side is the server.
+        name: whom a client means to reach.
+        verify: the hook `on_verify`, None where nobody has overridden it.
+        asker: whose other hooks are asked.
+
+    Attributes:
+        name_to_send: the name for SNI and for OpenSSL to compare; None where neither is wanted.
+    """
+
+    def __init__(self, setup: TlsSetup, server: bool, name: str | None, verify: Verify | None, asker: Asker) -> None:
+        self._generation: Generation = setup.generation()
+        self._asker = asker
+        self._server = server
+        plan = self._generation.plan
+        compares = not server and plan.settings.check_name and VerifyMode.PEER in plan.mode
+        self.name_to_send = name if compares or plan.settings.server_name else None
+        self._judge = Judge(plan, server, name if compares else None, verify)
+
+    def context(self) -> ssl.SSLContext:
+        """See `transport.tls.Side`."""
+        return self._generation.context(self._server, self._asker)
+
+    def judge(self, tls: ssl.SSLObject) -> SecureLink:
+        """See `transport.tls.Side`."""
+        if self._server and self._generation.plan.oldest <= TLS_1_2 and tls.version() != "TLSv1.3":
+            self._generation.spend(tls.context)
+        return self._judge.judge(tls)
+
+    def refused(self, error: ssl.SSLError) -> None:
+        """See `transport.tls.Side`."""
+        self._judge.refused(error)
