@@ -12,7 +12,6 @@ import os
 import socket
 import threading
 from time import monotonic
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from . import checks, threads
@@ -80,14 +79,6 @@ class LDicomNet(Application):
         self._ledger = Ledger()
         self._message_ids = itertools.count()
         self._life = threading.Lock()  # one connection or listening socket at a time
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     # --- listening ------------------------------------------------------------------------------------------------
 
@@ -203,7 +194,7 @@ class LDicomNet(Application):
         if not isinstance(net, LDicomNet):
             raise LDicomUsageError(f"net is {net!r}: an LDicomNet is wanted")
         net._check_idle()
-        net._check_security()
+        net._check_ready()
         transport = TcpTransport(listener.take(), options=net._socket_options, send_timeout=net.timeouts.send)
         self._clients.add(net)
         may_park = listener.may_park and self._has_default("on_accept")
@@ -264,7 +255,7 @@ class LDicomNet(Application):
             LDicomUsageError: the object is in use, or an argument is wrong.
         """
         self._check_idle()
-        self._check_security()
+        self._check_ready()
         if not _host("peer_address", peer_address):
             raise LDicomUsageError(f"peer_address is {peer_address!r}", ErrorCode.NET_DESTINATION_REQUIRED)
         family(ip_type)
@@ -286,7 +277,7 @@ class LDicomNet(Application):
         self._attach(transport, requestor, None, None)
 
     def _attach(self, transport: Transport, requestor: bool, server: LDicomNet | None, park: Park | None) -> None:
-        self._check_security()
+        self._check_ready()
         conversation = Conversation(
             self,
             self._layered(transport, requestor),
@@ -372,6 +363,7 @@ class LDicomNet(Application):
             threads.let_idle_end(self.timeouts.shutdown_wait())
         conversation = self._association()
         if conversation is not None:
+            self._agree_to_close(conversation.engine)
             conversation.engine.close()
 
     @reports

@@ -586,3 +586,10 @@ class IsclMutualAuthentication(Number):
     """Mutual authentication of ISCL, PS3.15 Section B.2."""
 
     THREE_PASS_FOUR_WAY = 0
+
+
+class IsclStatus(Number):
+    """How far an ISCL connection is; the numbers are this library's own."""
+
+    IDLE, LINE_CHECK, AUTH_REQUESTED, PASS1, PASS2, PASS3, READY = range(7)
+    SEND_REQUESTED, SEND_KEY, SENDING, RECEIVING, CLOSING, CLOSED, FAILED = range(7, 14)
