@@ -10,17 +10,13 @@ import errno
 import io
 import os
 import weakref
-from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, Protocol
 
+from .buffers import give_buffer, take_buffer
 from .errors import CANNOT_PROCESS, LDicomDataError
 from .status import ErrorCode, Status
 
-_CHUNK = 1 << 20
-"""Bytes read from a file at once."""
-_SPARE_BUFFERS = 4
-"""Buffers of that size that are kept for the next file."""
 _IOV_MAX = 1000
 """Buffers of one gathering write; Linux and macOS take 1,024."""
 
@@ -189,22 +185,6 @@ def whole(body: Body) -> bytes:
 
 
 READ_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOINHERIT", 0)
-_spare: deque[bytearray] = deque(maxlen=_SPARE_BUFFERS)
-
-
-def take_buffer(size: int = 0) -> bytearray:
-    """A buffer of 1 MiB, or of `size` where that is more; warm where one is spare, since fresh memory costs more than
-    the reading."""
-    if size <= _CHUNK:
-        with contextlib.suppress(IndexError):
-            return _spare.pop()
-    return bytearray(max(size, _CHUNK))
-
-
-def give_buffer(buffer: bytearray) -> None:
-    """It is spare again."""
-    if len(buffer) == _CHUNK:
-        _spare.append(buffer)
 
 
 def _read_fully(descriptor: int, view: memoryview, position: int, path: str) -> None:

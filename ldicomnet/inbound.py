@@ -7,14 +7,18 @@ or not, so that a PDU of any length needs no more memory than the buffer. PS3.8 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from .buffers import make_buffer
 from .errors import LDicomDataError, LDicomProtocolError
 from .message import Message, decode
 from .sinks import Sink
 from .status import AbortReason, ErrorCode, PduType
 from .timing import Limits
 from .wire import DATA_HEADER, PDU_HEADER, PDV_HEADER
+
+if TYPE_CHECKING:
+    from .buffers import Writable
 
 _IDLE_BUFFER = 64 << 10
 _BUSY_BUFFER = 1 << 20
@@ -84,7 +88,7 @@ class Inbound:
         self._contexts: frozenset[int] = frozenset()
         self._maximum = 0
         self._most_command = limits.command_set + _HEADER
-        self._buffer = bytearray()
+        self._buffer: Writable = bytearray()
         self._view = memoryview(self._buffer)
         self._low = self._high = 0
         self._crowded = False
@@ -161,7 +165,7 @@ class Inbound:
 
     def _replace(self, size: int) -> None:
         kept = self._view[self._low : self._high]
-        self._buffer = bytearray(size)
+        self._buffer = make_buffer(size)
         self._view = memoryview(self._buffer)
         self._view[: len(kept)] = kept
         self._crowded = False
@@ -426,7 +430,7 @@ class Inbound:
         buffer, before, after = self._buffer, self._before_id, self._after_id
         at = low + len(before)
         end = at + 2 + len(after)
-        if end > self._high or not buffer.startswith(before, low) or not buffer.startswith(after, at + 2):
+        if end > self._high or buffer[low:at] != before or buffer[at + 2 : end] != after:
             return False
         if not self._events.data_pdu():
             self._low, self._skip = low + 6, end - low - 6

@@ -6,6 +6,8 @@ import errno
 import gc
 import io
 import os
+import struct
+import sys
 import tempfile
 import unittest
 import warnings
@@ -16,17 +18,17 @@ from typing import Any
 from unittest import mock
 
 from ldicomnet import body as room
+from ldicomnet import buffers
 from ldicomnet.body import (
     Body,
     FileBody,
     MemoryBody,
     PiecesBody,
     file_error,
-    give_buffer,
-    take_buffer,
     whole,
     write_gathered,
 )
+from ldicomnet.buffers import give_buffer, make_buffer, take_buffer
 from ldicomnet.errors import LDicomDataError
 from ldicomnet.sinks import FileSink, Spool
 from ldicomnet.status import ErrorCode
@@ -63,8 +65,8 @@ class Folder(unittest.TestCase):
 
     def patch_chunk(self, size: int) -> None:
         """From now on a buffer has `size` bytes, and none of another size is spare."""
-        for name, value in (("_CHUNK", size), ("_spare", deque(maxlen=room._SPARE_BUFFERS))):
-            self.enterContext(mock.patch.object(room, name, value))
+        for name, value in (("CHUNK", size), ("_spare", deque(maxlen=buffers._SPARE))):
+            self.enterContext(mock.patch.object(buffers, name, value))
 
 
 class Bodies(Folder):
@@ -298,17 +300,17 @@ class Buffers(Folder):
         body = FileBody(self.file(DATA), 0)
         used = {id(chunk.obj) for _ in range(5) for chunk in body.chunks(10)}
         self.assertEqual(len(used), 1)
-        self.assertEqual(len(room._spare), 1)
+        self.assertEqual(len(buffers._spare), 1)
 
     def test_pieces_in_memory_take_one_too(self) -> None:
         body = PiecesBody([DATA[:10], DATA[10:]])
         used = {id(chunk.obj) for _ in range(5) for chunk in body.chunks(10)}
-        self.assertEqual((len(used), len(room._spare)), (1, 1))
+        self.assertEqual((len(used), len(buffers._spare)), (1, 1))
         abandoned = body.chunks(10)
         next(abandoned)
         del abandoned
         gc.collect()
-        self.assertEqual(len(room._spare), 1)
+        self.assertEqual(len(buffers._spare), 1)
 
     def test_two_at_once_are_two(self) -> None:
         """Each chunk stays as it is until the next one of its own file."""
@@ -319,7 +321,7 @@ class Buffers(Folder):
             first, second = first + chunk, second + its
             self.assertIsNot(chunk.obj, its.obj)
         self.assertEqual((first, second), (DATA, other))
-        self.assertEqual(len(room._spare), 2)
+        self.assertEqual(len(buffers._spare), 2)
 
     def test_given_back_however_it_ends(self) -> None:
         path = self.file(DATA)
@@ -327,20 +329,20 @@ class Buffers(Folder):
         gone.path = str(self.folder / "gone")
         abandoned = body.chunks(10)
         next(abandoned)
-        self.assertEqual(len(room._spare), 0)
+        self.assertEqual(len(buffers._spare), 0)
         del abandoned
         gc.collect()
-        self.assertEqual(len(room._spare), 1)
+        self.assertEqual(len(buffers._spare), 1)
         os.truncate(path, 1500)
         for broken in (body, gone):
             with self.assertRaises(LDicomDataError):
                 list(broken.chunks(10))
-            self.assertEqual(len(room._spare), 1)
+            self.assertEqual(len(buffers._spare), 1)
 
     def test_not_taken_before_the_first_chunk(self) -> None:
         chunks = FileBody(self.file(DATA), 0).chunks(10)
         del chunks
-        self.assertEqual(len(room._spare), 0)
+        self.assertEqual(len(buffers._spare), 0)
 
     def test_few_are_kept(self) -> None:
         taken = [take_buffer() for _ in range(20)]
@@ -348,7 +350,25 @@ class Buffers(Folder):
         self.assertEqual({len(buffer) for buffer in taken}, {1000})
         for buffer in taken:
             give_buffer(buffer)
-        self.assertEqual(len(room._spare), room._SPARE_BUFFERS)
+        self.assertEqual(len(buffers._spare), buffers._SPARE)
+
+
+    def test_large_ones_are_no_blocks_of_the_c_library(self) -> None:
+        """But they can do what small ones can; and a forked process has its own."""
+        for size in (1000, 1 << 20):
+            buffer = make_buffer(size)
+            self.assertEqual((len(buffer), buffer[:4], buffer[7]), (size, bytes(4), 0))
+            memoryview(buffer)[10:12] = b"ab"
+            buffer[20:22] = buffer[10:12]
+            self.assertEqual((buffer[20:22], struct.unpack_from("2s", buffer, 20)[0]), (b"ab", b"ab"))
+            self.assertEqual(isinstance(buffer, bytearray), size == 1000)
+            if hasattr(os, "fork") and sys.platform != "darwin":
+                process = os.fork()
+                if not process:
+                    memoryview(buffer)[10:12] = b"xy"
+                    os._exit(0)
+                os.waitpid(process, 0)
+                self.assertEqual(buffer[10:12], b"ab")
 
 
 class Gathering(Folder):

@@ -15,6 +15,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import Protocol
 
+from ..buffers import make_buffer
 from ..errors import LDicomError, LDicomSecurityError, LDicomTimeoutError, LDicomTransportError
 from ..status import ErrorCode
 from ..tls.link import SecureLink
@@ -246,7 +247,7 @@ class TlsTransport:
             else:
                 self._incoming.write_eof()
         if count == len(self._room) < _LARGEST_ROOM:
-            self._room = memoryview(bytearray(4 * count))
+            self._room = memoryview(make_buffer(4 * count))
 
     def is_at_end(self) -> bool:
         """See `Transport.is_at_end`."""
