@@ -194,7 +194,7 @@ class LDicomNet(Application):
         if not isinstance(net, LDicomNet):
             raise LDicomUsageError(f"net is {net!r}: an LDicomNet is wanted")
         net._check_idle()
-        net._check_ready()
+        net._check_accepts_for(self)
         transport = TcpTransport(listener.take(), options=net._socket_options, send_timeout=net.timeouts.send)
         self._clients.add(net)
         may_park = listener.may_park and self._has_default("on_accept")

@@ -60,6 +60,16 @@ class Security(TlsMembers, IsclMembers):
         elif self._mode == SecureMode.ISCL and (makes_clients or self._has_iscl_keys):
             self._check_iscl()
 
+    def _check_accepts_for(self, listening: Security) -> None:
+        """Raise unless this object can take a connection of `listening`: never without the layer that it promises."""
+        self._check_security()
+        if listening._mode not in (SecureMode.NONE, self._mode):
+            raise LDicomSecurityError(
+                ErrorCode.BAD_SECURE_MODE,
+                f"the listening object is for {listening._mode.name}, and the accepting one for {self._mode.name}; "
+                "take_settings makes them equal",
+            )
+
     def _layered(self, transport: Transport, requestor: bool) -> Transport:
         """The connection with the layer of the security mode on it."""
         if self._mode == SecureMode.ISCL:

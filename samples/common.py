@@ -110,6 +110,7 @@ def configure(net: LDicomNet, options: argparse.Namespace) -> None:
         net.limits.associations = options.max_associations
     net.timeouts = Timeouts(
         connect=options.timeout,
+        secure=options.acse_timeout,
         artim=options.acse_timeout,
         association=options.acse_timeout,
         release=options.acse_timeout,

@@ -8,7 +8,7 @@ import getpass
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import iscl_keys
@@ -151,6 +151,7 @@ def on_hangup(net: LDicomNet) -> None:
             logging.error("certificates stay as they were: %s", error)
 
     signal.signal(signal.SIGHUP, reload)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])  # see `hangup_held`
 
 
 def pass_hangup_on(processes: Callable[[], list[int]]) -> None:
@@ -163,3 +164,16 @@ def pass_hangup_on(processes: Callable[[], list[int]]) -> None:
                     os.kill(process, number)
 
         signal.signal(signal.SIGHUP, send)
+
+
+@contextlib.contextmanager
+def hangup_held() -> Iterator[None]:
+    """For a process that is started meanwhile SIGHUP waits until `on_hangup`; it would end it before."""
+    if not hasattr(signal, "SIGHUP"):
+        yield
+        return
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])

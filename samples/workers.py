@@ -49,12 +49,15 @@ def serve(make: Make, options: argparse.Namespace, count: int) -> int:
 
     def start() -> SpawnProcess:
         worker = context.Process(target=_work, args=(make, options, sock, told), daemon=True)
-        worker.start()
+        with security.hangup_held() if options.tls is not None else contextlib.nullcontext():
+            worker.start()
         return worker
 
-    workers = {start(): time.monotonic() for _ in range(count)}
+    workers: dict[SpawnProcess, float] = {}
     if options.tls is not None:
         security.pass_hangup_on(lambda: [worker.pid for worker in workers if worker.pid is not None])
+    for _ in range(count):
+        workers[start()] = time.monotonic()
     print("listening on {} port {}".format(*sock.getsockname()), flush=True)
     status = 0
     while not ended.is_set() and workers:

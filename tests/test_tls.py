@@ -891,6 +891,25 @@ class Sessions(Tls):
         self.assertEqual(client.get_ciphersuite_tls(), CipherSuite.ECDHE_RSA_AES_256_GCM_SHA384)
         self.talk(client)
 
+    def test_what_is_accepted_is_never_plain(self) -> None:
+        class Forgetful(End):
+            def create_client(self) -> Recorder:
+                return self.made
+
+            made = Recorder()
+
+        server = Forgetful(None, SecureMode.TLS)
+        server.set_server_certificate_tls(certificate("server"), key=key("server"))
+        with self.assertLogs("ldicomnet.net", "ERROR") as logs:
+            server.listen("127.0.0.1")
+            self.addCleanup(server.server_close)
+            with socket.create_connection(server.get_host_info(), SECONDS):
+                until = monotonic() + SECONDS
+                while not logs.output and monotonic() < until:
+                    pass
+        self.assertIn("the listening object is for TLS, and the accepting one for NONE", logs.output[0])
+        self.assertFalse(server.made.is_activated())
+
     def test_close_wakes_a_handshake(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             client = self.end()

@@ -309,6 +309,8 @@ class TlsTransport:
         self._below.dispose()
         with self._lock:
             self._tls = None
+            self._incoming = self._outgoing = ssl.MemoryBIO()
+        self._room = memoryview(b"")
 
     @property
     def context(self) -> ssl.SSLContext | None:
