@@ -586,3 +586,22 @@ class IsclMutualAuthentication(Number):
     """Mutual authentication of ISCL, PS3.15 Section B.2."""
 
     THREE_PASS_FOUR_WAY = 0
+
+
+class IsclStatus(Number):
+    """How far an ISCL connection is; the numbers are this library's own."""
+
+    IDLE = 0
+    LINE_CHECK = 1
+    AUTH_REQUESTED = 2
+    PASS1 = 3
+    PASS2 = 4
+    PASS3 = 5
+    READY = 6
+    SEND_REQUESTED = 7
+    SEND_KEY = 8
+    SENDING = 9
+    RECEIVING = 10
+    CLOSING = 11
+    CLOSED = 12
+    FAILED = 13
