@@ -87,7 +87,10 @@ class LDicomNet(Application):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.close()
+        try:
+            self.close()
+        finally:
+            self.close_forced()  # where the peer refused
 
     # --- listening ------------------------------------------------------------------------------------------------
 
@@ -372,6 +375,7 @@ class LDicomNet(Application):
             threads.let_idle_end(self.timeouts.shutdown_wait())
         conversation = self._association()
         if conversation is not None:
+            self._agree_to_close(conversation.engine)
             conversation.engine.close()
 
     @reports

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import os
 
-from .errors import LDicomSecurityError, LDicomUsageError
+from .errors import LDicomUsageError
+from .iscl_members import IsclMembers
 from .settings import reports
 from .status import ErrorCode, SecureMode
 from .tls.members import TlsMembers
 from .transport import Transport
 
 
-class Security(TlsMembers):
+class Security(TlsMembers, IsclMembers):
     """What is common to the security modes, and where they branch."""
 
     @reports
@@ -39,10 +40,8 @@ class Security(TlsMembers):
         """Raise unless connections can be made in the security mode."""
         if not self._initialized:
             raise LDicomUsageError("defer_init asks for initialize() first", ErrorCode.NET_NOT_INITIALISED)
-        if self._mode not in (SecureMode.NONE, SecureMode.TLS):
-            raise LDicomSecurityError(
-                ErrorCode.BAD_SECURE_MODE, f"security mode {self._mode.name} is not part of this version yet"
-            )
+        if self._mode == SecureMode.ISCL:
+            self._check_iscl()
 
     def _check_serving(self, makes_clients: bool) -> None:
         """Raise unless connections can be accepted in the security mode.
@@ -67,4 +66,10 @@ class Security(TlsMembers):
 
     def _layered(self, transport: Transport, requestor: bool) -> Transport:
         """The connection with the layer of the security mode on it."""
+        if self._mode == SecureMode.ISCL:
+            return self._over_iscl(transport, requestor)
         return self._over_tls(transport, requestor) if self._mode == SecureMode.TLS else transport
+
+    def get_error_secure(self) -> ErrorCode:
+        """Why the security layer of the last connection failed; 0 where it did not."""
+        return self._iscl_error if self._mode == SecureMode.ISCL else super().get_error_secure()

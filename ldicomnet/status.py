@@ -591,17 +591,5 @@ class IsclMutualAuthentication(Number):
 class IsclStatus(Number):
     """How far an ISCL connection is; the numbers are this library's own."""
 
-    IDLE = 0
-    LINE_CHECK = 1
-    AUTH_REQUESTED = 2
-    PASS1 = 3
-    PASS2 = 4
-    PASS3 = 5
-    READY = 6
-    SEND_REQUESTED = 7
-    SEND_KEY = 8
-    SENDING = 9
-    RECEIVING = 10
-    CLOSING = 11
-    CLOSED = 12
-    FAILED = 13
+    IDLE, LINE_CHECK, AUTH_REQUESTED, PASS1, PASS2, PASS3, READY = range(7)
+    SEND_REQUESTED, SEND_KEY, SENDING, RECEIVING, CLOSING, CLOSED, FAILED = range(7, 14)

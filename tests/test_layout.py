@@ -25,16 +25,17 @@ tls.certificates
 tls.context tls.examine
 tls.setup tls.judgement
 tls.sides
-items command_set structure part_file machine deadlines transport.tcp transport.memory
-message sinks encoding decoding
-pdu user_information negotiation outbound inbound outbox statistics
-calls associate dataset clients listener
-sender duplicates
-securing
+items command_set structure part_file machine deadlines transport.tcp transport.memory transport.pace
+message sinks encoding decoding iscl iscl.ciphers iscl.inbox
+iscl.options pdu user_information negotiation outbound inbound outbox statistics
+calls associate dataset clients listener iscl.wire
+sender duplicates iscl.handshake iscl.transfer
+transport.iscl_opening
+securing transport.iscl
 engine services
 hooks
 settings
-tls.members
+tls.members iscl_members
 security
 application
 conversation
@@ -47,7 +48,8 @@ LARGEST = 600
 NEVERS = (
     (
         "status errors checks wire part10 upper_layer items command_set message pdu user_information negotiation "
-        "inbound outbound associate body part_file sinks encoding decoding structure text duplicates",
+        "inbound outbound associate body part_file sinks encoding decoding structure text duplicates "
+        "iscl iscl.ciphers iscl.inbox iscl.options iscl.wire iscl.handshake iscl.transfer",
         "socket ssl threading time",
     ),
     ("command_set", ".message .pdu .part10 .body"),
@@ -57,7 +59,7 @@ NEVERS = (
     ("structure text", "pydicom"),
     ("machine operations deadlines workers", ".pdu .message .transport .outbox .inbound .outbound .engine .sender"),
     ("sender", ".inbound .engine .net .hooks .services .conversation .associate .dataset .sinks"),
-    ("transport transport.tcp transport.memory", ".pdu .items .message .engine .inbound .outbound"),
+    ("transport transport.tcp transport.memory transport.iscl", ".pdu .items .message .engine .inbound .outbound"),
     ("services hooks", ".engine .conversation .net"),
     ("duplicates", ".pdu .message .engine .transport .net"),
     ("securing", ".inbound .engine .net .hooks .services .conversation .pdu"),

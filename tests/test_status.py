@@ -89,6 +89,8 @@ AuthenticationAlgorithm NONE=0 RSA=0x20 DSS DH
 KeyExchangeAlgorithm NONE=0 RSA_SIGNED_DHE=0x40 RSA DH DH_DSS FORTEZZA
 IsclEncryption NONE=0 DESCBC=0x1212
 IsclSigning NONE=0 MD5=0x1441 DESMAC=0x4001
+IsclStatus IDLE LINE_CHECK AUTH_REQUESTED PASS1 PASS2 PASS3 READY SEND_REQUESTED SEND_KEY SENDING RECEIVING CLOSING
+IsclStatus CLOSED=12 FAILED
 """
 
 NUMBERS = [kind for kind in vars(status).values() if isinstance(kind, type) and issubclass(kind, Number | IntFlag)]

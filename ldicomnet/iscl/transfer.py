@@ -204,9 +204,7 @@ class Transfer:
             return self._fail(
                 ErrorCode.ISCL_SESSION_KEY_EXPECTED, f"{packet.message_id.name} where a random number was awaited"
             )
-        return self._fail(
-            ErrorCode.ISCL_BAD_MESSAGE_ID, f"{packet.message_id.name} is unexpected ({self.status.name})"
-        )
+        return self._fail(ErrorCode.ISCL_BAD_MESSAGE_ID, f"{packet.message_id.name} is unexpected ({self.status.name})")
 
     def _requested(self, packet: Packet, room: int) -> Reply:
         """TRANSMISSION_REQUEST: at rest, or while this side asks or ends."""

@@ -186,7 +186,7 @@ class Reader:
 
     Args:
         options: how it is written.
-        most: the longest content of each raw message at the moment.
+        most: the longest content of each raw message at the moment; negative where it must not come.
 
     Attributes:
         order: the peer's byte order, None before its first packet.
@@ -251,11 +251,15 @@ class Reader:
                 return
         start = bytes(self._data[self._at : self._at + 8])
         raise LDicomSecurityError(
-            ErrorCode.ISCL_BAD_MESSAGE_ID, f"what came is no ISCL packet{_guess(start)}: it begins with {start.hex(' ')}"
+            ErrorCode.ISCL_BAD_MESSAGE_ID,
+            f"what came is no ISCL packet{_guess(start)}: it begins with {start.hex(' ')}",
         )
 
     def _check_length(self, message_id: MessageId, length: int) -> None:
-        if length > (self._most(message_id) if LAYOUTS[message_id].is_raw else _LONGEST):
+        most = self._most(message_id) if LAYOUTS[message_id].is_raw else _LONGEST
+        if most < 0:
+            raise LDicomSecurityError(ErrorCode.ISCL_BAD_MESSAGE_ID, f"ISCL {message_id.name} before authentication")
+        if length > most:
             raise _bad_length(message_id, length)
 
 

@@ -23,56 +23,33 @@ import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
-from enum import Enum
+from collections.abc import Callable, Iterator
 from time import monotonic
-from typing import Protocol
 
 from ..errors import LDicomError, LDicomSecurityError, LDicomTimeoutError, LDicomTransportError
 from ..iscl import ciphers
-from ..iscl.handshake import Card, Client, Handshake, Server
+from ..iscl.handshake import Client, Handshake, Server
+from ..iscl.inbox import Inbox, Kind
 from ..iscl.options import Setup
 from ..iscl.transfer import Reply, Transfer, Units
 from ..iscl.wire import MessageId, Packet, Reader, encode, header
 from ..status import ErrorCode, IsclStatus
-from ..timing import NEVER, bounded, deadline
+from ..timing import bounded, deadline
 from . import Address, Buffer, Transport
+from .iscl_opening import Calls, Opening
+from .pace import Pace
 
 _log = logging.getLogger("ldicomnet.iscl")
 _READ = 32 << 10
 """Bytes of one read."""
 _HELD = 4
 """How many of the longest messages are kept for the reader."""
+_LEAST_HELD = 64 << 10
 _TURN = 1.0
 """Seconds that the peer has to ask again, after its request has lost."""
-_FLOOR = 1 << 10
-"""Bytes for each second below which a message that has begun is given up."""
 _COURTESY = 0.001
 """Seconds that a close may take to tell the peer."""
 _ASKING = (IsclStatus.SEND_REQUESTED, IsclStatus.SEND_KEY)
-
-
-class Calls(Card, Protocol):
-    """Whom the transport calls, on the thread that is in `secure` or `read_into`."""
-
-    @property
-    def wants_packets(self) -> bool:
-        """Whether `packet_received` is called."""
-        ...
-
-    def packet_received(self, error: ErrorCode, data: bytes) -> None:
-        """A packet as it came."""
-
-    def through_received(self, data: bytes) -> None:
-        """Data that were sent beside the secured messages."""
-
-
-class _Kind(Enum):
-    """What is kept for the reader."""
-
-    MESSAGE = "bytes of the upper layer"
-    THROUGH = "data beside it"
-    PACKET = "a packet as it came"
 
 
 class IsclTransport:
@@ -106,32 +83,30 @@ class IsclTransport:
         self._calls = calls
         self._is_requestor = is_requestor
         self._send_timeout = send_timeout
-        self._message_timeout = message_timeout
+        self._pace = Pace(message_timeout)
         self._timeout: float | None = None
         self._handshake: Handshake = (Client if is_requestor else Server)(setup, calls)
         self._transfer: Transfer | None = None
         self._reader = Reader(setup.wire, self._most)
+        self._opening = Opening(inner, self._handshake, self._reader, calls, self._encoded)
         self._units = Units(setup.wire.message_unit, setup.message_length)
         self._view = memoryview(b"")
         self._line = threading.Lock()
         self._changed = threading.Condition(threading.Lock())
         self._queue: deque[bytes] = deque()
-        self._kept: deque[tuple[_Kind, bytes]] = deque()
-        self._kept_bytes = 0
-        self._at = 0  # how much of the first one has been read
+        self._inbox = Inbox(_HELD * max(setup.message_length, _LEAST_HELD))
         self._is_reading = False  # whether a thread reads the transport below
-        self._has_heard = False
         self._is_ended = False  # nothing more will come
         self._is_closed = False
         self._failure: LDicomError | None = None
-        self._stall, self._since, self._read_at = NEVER, 0, monotonic()
+        self._agreed: Callable[[], None] | None = None
         if not is_requestor:
             self._greet()
 
     def _greet(self) -> None:
         """The acceptor speaks first."""
         try:
-            self._inner.write([self._encoded(packet) for packet in self._handshake.begin()])
+            self._opening.greet()
         except LDicomTransportError as error:
             self._failure = error
 
@@ -185,53 +160,15 @@ class IsclTransport:
     def secure(self, seconds: float | None) -> bool:
         """See `Transport.secure`: line connection check, then mutual authentication."""
         try:
-            return self._secure(deadline(seconds), seconds)
+            if self._failure is not None:
+                raise self._failure
+            if not self._opening.run(seconds):
+                return False
         except LDicomError as error:
             self._fail(error)
             raise
-
-    def _secure(self, until: float, seconds: float | None) -> bool:
-        if self._failure is not None:
-            raise self._failure
-        while not self._handshake.is_done:
-            left = until - monotonic()
-            if left <= 0:
-                raise _late_handshake(seconds)
-            self._inner.set_timeout(bounded(left))
-            try:
-                count = self._inner.read_into(self._room(), True)
-            except LDicomTimeoutError:
-                raise _late_handshake(seconds) from None
-            if not count and not self._has_heard:
-                return False
-            if not count:
-                raise LDicomTransportError(ErrorCode.NET_CONNECTION_ABORTED, "the peer left within the ISCL handshake")
-            self._has_heard = True
-            self._shake(count)
         self._stand()
         return True
-
-    def _shake(self, count: int) -> None:
-        """Bytes of the handshake have come."""
-        self._reader.feed(self._view[:count])
-        while not self._handshake.is_done:
-            try:
-                packet = self._reader.take()
-            except LDicomSecurityError as error:
-                self._tell_packet(error.code, self._reader.rest)
-                raise
-            if packet is None:
-                return
-            step = self._handshake.receive(packet)
-            self._tell_packet(ErrorCode.SUCCESS if step.error is None else step.error.code, self._reader.raw)
-            if step.packets:
-                self._inner.write([self._encoded(each) for each in step.packets])
-            if step.error is not None:
-                raise step.error
-
-    def _tell_packet(self, error: ErrorCode, data: bytes) -> None:
-        if self._calls.wants_packets:
-            self._calls.packet_received(error, data)
 
     def _stand(self) -> None:
         """The connection is secured."""
@@ -239,9 +176,7 @@ class IsclTransport:
         self._transfer = Transfer(
             self._setup, self._handshake.block_length, key, self._is_requestor, self._order, _random
         )  # fmt: skip
-        _log.info(
-            "ISCL (%s) with %s port %s: blocks of %d bytes", self._setup.wire.name, *self.peer, self.block_length
-        )
+        _log.info("ISCL (%s) with %s port %s: blocks of %d bytes", self._setup.wire.name, *self.peer, self.block_length)
         with self._changed:
             self._digest(self._transfer, 0)
         self._flush_answers()
@@ -254,7 +189,7 @@ class IsclTransport:
         return encode(packet, self._setup.wire, self._order)
 
     def _most(self, message_id: MessageId) -> int:
-        return 0 if self._transfer is None else self._transfer.most(message_id)
+        return -1 if self._transfer is None else self._transfer.most(message_id)
 
     def _room(self) -> memoryview:
         if not self._view:
@@ -302,10 +237,8 @@ class IsclTransport:
 
     def _read(self, left: float) -> None:
         """Read once, and do what follows; for who has set `_is_reading`."""
-        began = monotonic()
-        if self._stall != NEVER:
-            self._stall += began - self._read_at  # what nobody has read is not the peer's fault
-        self._inner.set_timeout(bounded(max(0.001, min(left, self._stall - began))))
+        self._pace.begin_read()
+        self._inner.set_timeout(bounded(max(0.001, min(left, self._pace.until - monotonic()))))
         try:
             count = self._inner.read_into(self._room(), False)
         except LDicomTimeoutError:
@@ -314,7 +247,7 @@ class IsclTransport:
             self._fail(error)
             return
         finally:
-            self._read_at = monotonic()
+            self._pace.end_read()
         if count == 0:
             self._end()
             return
@@ -333,7 +266,7 @@ class IsclTransport:
                 packet = self._reader.take()
                 if packet is None:
                     break
-                reply = transfer.receive(packet, self._free)
+                reply = transfer.receive(packet, self._inbox.free)
                 self._keep_packet(ErrorCode.SUCCESS if reply.error is None else reply.error.code, self._reader.raw)
                 self._act(reply)
         except LDicomError as error:
@@ -343,51 +276,34 @@ class IsclTransport:
             _log.exception("a function of the wire options failed")
             self._note_failure(LDicomSecurityError(ErrorCode.NET_SECURITY_BREACH, f"ISCL: {error}"))
         if transfer.status == IsclStatus.CLOSED:
-            self._is_ended = True
-        if transfer.status != IsclStatus.RECEIVING and not self._reader.is_unfinished:
-            self._stall = NEVER
-        elif self._stall == NEVER:
-            self._stall, self._since = deadline(self._message_timeout), 0
-        else:
-            self._since += count
+            self._note_end()
+        self._pace.note(transfer.status == IsclStatus.RECEIVING or self._reader.is_unfinished, count)
         self._changed.notify_all()
 
     def _act(self, reply: Reply) -> None:
         """Under `_changed`."""
         self._queue += [self._encoded(packet) for packet in reply.packets]
         if reply.message is not None:
-            self._keep(_Kind.MESSAGE, reply.message)
+            self._inbox.keep(Kind.MESSAGE, reply.message)
         if reply.through is not None:
-            if len(reply.through) > self._free:
+            if len(reply.through) > self._inbox.free:
                 raise LDicomSecurityError(
                     ErrorCode.ISCL_LOCAL_LENGTH_TOO_SMALL, "ISCL: more unsecured data than are read"
                 )
-            self._keep(_Kind.THROUGH, reply.through)
+            self._inbox.keep(Kind.THROUGH, reply.through)
         if reply.error is not None:
             self._note_failure(reply.error)
 
-    @property
-    def _free(self) -> int:
-        """Bytes that may yet be kept for the reader."""
-        return _HELD * self._setup.message_length - self._kept_bytes
-
-    def _keep(self, kind: _Kind, data: bytes) -> None:
-        self._kept.append((kind, data))
-        self._kept_bytes += len(data)
-
     def _keep_packet(self, error: ErrorCode, data: bytes) -> None:
-        if self._calls.wants_packets and (error or len(data) <= self._free):
-            self._keep(_Kind.PACKET, error.to_bytes(4, "big") + data)
+        if self._calls.wants_packets and (error or len(data) <= self._inbox.free):
+            self._inbox.keep(Kind.PACKET, error.to_bytes(4, "big") + data)
 
     def _give_up_stalled(self) -> None:
         """A message or packet that has begun has to go on; under `_changed`."""
-        if monotonic() < self._stall or self._message_timeout is None:
-            return
-        if self._since < _FLOOR * self._message_timeout:
-            why = f"the rest of an ISCL message did not come within {self._message_timeout} seconds"
+        if self._pace.is_lost():
+            why = f"the rest of an ISCL message did not come within {self._pace.seconds} seconds"
             self._note_failure(LDicomTransportError(ErrorCode.NET_TIME_OUT, why))
             self._changed.notify_all()
-        self._stall, self._since = deadline(self._message_timeout), 0
 
     def _fail(self, error: LDicomError) -> None:
         with self._changed:
@@ -404,8 +320,14 @@ class IsclTransport:
     def _end(self) -> None:
         """The peer has closed the connection."""
         with self._changed:
-            self._is_ended = True
+            self._note_end()
             self._changed.notify_all()
+
+    def _note_end(self) -> None:
+        """Nothing more comes; where this side has asked for that, it is told before anybody else finds out."""
+        if self._agreed is not None:
+            self._agreed()
+        self._is_ended = True
 
     # --- what leaves ----------------------------------------------------------------------------------------------
 
@@ -420,7 +342,7 @@ class IsclTransport:
                     self._inner.write(packets)
 
     @contextlib.contextmanager
-    def _holding_line(self):  # type: ignore[no-untyped-def]
+    def _holding_line(self) -> Iterator[None]:
         seconds = bounded(self._send_timeout)
         if not self._line.acquire(timeout=-1 if seconds is None else seconds):
             raise LDicomTimeoutError(f"another send has kept the connection for {seconds} seconds")
@@ -512,58 +434,49 @@ class IsclTransport:
         """
         until = deadline(self._timeout)
         while True:
-            if not self._wait(lambda: bool(self._kept) or self._is_ended, until):
+            if not self._wait(lambda: bool(self._inbox) or self._is_ended, until):
                 raise LDicomTimeoutError("nothing was received in time")
             with self._changed:
-                if not self._kept:
+                count = self._inbox.read_into(view) if self._inbox.is_message else 0
+                if count:
+                    self._resume()
+                elif not self._inbox:
                     break
-                kind, data = self._kept[0]
-                if kind is not _Kind.MESSAGE:
-                    self._drop_first()
-            if kind is _Kind.MESSAGE:
-                return self._hand_over(view, data)
+                else:
+                    kind, data = self._inbox.take()
+            if count:
+                self._flush_answers()
+                return count
             self._tell(kind, data)
         if self._failure is not None and not self._is_closed:
             raise self._failure.with_traceback(None)
         return 0
 
-    def _hand_over(self, view: memoryview, message: bytes) -> int:
-        """Of a message, as much as goes into `view`; where that is all of it, there may be room for the next."""
-        count = min(len(view), len(message) - self._at)
-        view[:count] = memoryview(message)[self._at : self._at + count]
-        self._at += count
-        if self._at == len(message):
-            with self._changed:
-                self._drop_first()
-                self._at = 0
-                self._resume()
-            self._flush_answers()
-        return count
-
     def _resume(self) -> None:
+        """There may be room for a message that was not answered; under `_changed`."""
         transfer = self._standing()
         if transfer.deferred is not None and not self._is_ended:
-            self._act(transfer.resume(self._free))
+            self._act(transfer.resume(self._inbox.free))
             self._changed.notify_all()
 
-    def _drop_first(self) -> None:
-        _kind, data = self._kept.popleft()
-        self._kept_bytes -= len(data)
-
-    def _tell(self, kind: _Kind, data: bytes) -> None:
-        if kind is _Kind.THROUGH:
+    def _tell(self, kind: Kind, data: bytes) -> None:
+        if kind is Kind.THROUGH:
             self._calls.through_received(data)
         else:
             self._calls.packet_received(ErrorCode(int.from_bytes(data[:4], "big")), data[4:])
 
     def is_at_end(self) -> bool:
         """See `Transport.is_at_end`."""
-        return not self._kept and self._inner.is_at_end()
+        return not self._inbox and self._inner.is_at_end()
 
     # --- the end --------------------------------------------------------------------------------------------------
 
-    def disconnect(self, seconds: float) -> None:
+    def disconnect(self, seconds: float, agreed: Callable[[], None]) -> None:
         """Ask the peer to end the connection, and wait for its answer; within no other send, and not in a hook.
+
+        Args:
+            seconds: how long.
+            agreed: called when the peer agrees, or ends it, before its end is read; must not block.
 
         Raises:
             LDicomSecurityError: the peer refuses; the connection stands as before.
@@ -577,12 +490,14 @@ class IsclTransport:
             with self._changed:
                 if not transfer.may_ask:
                     return
+                self._agreed = agreed
                 self._queue.append(self._encoded(transfer.disconnect()))
             self._flush()
             self._wait(lambda: transfer.status != IsclStatus.CLOSING, until)
         except LDicomError as error:  # it is over, the one way or the other
             _log.debug("%s", error)
         if transfer.is_refused:
+            self._agreed = None
             raise LDicomSecurityError(ErrorCode.ISCL_PEER_REFUSES_CLOSE, "ISCL: the peer refuses to close")
 
     def close(self) -> None:
@@ -623,7 +538,3 @@ class IsclTransport:
 
 def _random() -> bytes:
     return os.urandom(ciphers.BLOCK)
-
-
-def _late_handshake(seconds: float | None) -> LDicomTimeoutError:
-    return LDicomTimeoutError(f"ISCL did not stand within {seconds} seconds")
