@@ -52,6 +52,8 @@ class WireOptions:
         iv_chain: whether the IV goes on from message to message in each direction, as one for both, or not at all.
         mac_iv: whether the MAC is encrypted with the IV that goes on from the message's, or with zero.
         mac_input: what the MAC is computed of.
+        desmac_key: of which key DESMAC is made. With that of the encryption, which the public record suggests, and
+            DES-CBC, changes of the first message of each side go unnoticed: both end in the same block.
         desmac_padding: what fills the last block for DESMAC.
         length_counts: whether the length that a transmission request names is that of the plain message, or of what is
             sent.
@@ -75,6 +77,7 @@ class WireOptions:
     iv_chain: str = field(default="per-direction", metadata=_one_of("per-direction", "shared", "none"))
     mac_iv: str = field(default="chained", metadata=_one_of("chained", "zero"))
     mac_input: str = field(default="plaintext", metadata=_one_of("plaintext", "ciphertext"))
+    desmac_key: str = field(default="encryption", metadata=_one_of("encryption", "authentication"))
     desmac_padding: str = field(default="zero", metadata=_one_of("zero", *ciphers.PADDINGS))
     length_counts: str = field(default="plaintext", metadata=_one_of("plaintext", "ciphertext"))
     md5_variants: tuple[ciphers.Digest, ...] = (ciphers.md5,)
@@ -132,6 +135,12 @@ class Setup:
     def _is_unkeyed(self) -> bool:
         is_plain = self.encryption == IsclEncryption.NONE
         return self.signing == IsclSigning.NONE or (is_plain and self.signing == IsclSigning.MD5)
+
+    @property
+    def has_weak_mac(self) -> bool:
+        """Whether the MAC shows less than it seems to, see `WireOptions.desmac_key`."""
+        is_des_twice = self.encryption == IsclEncryption.DESCBC and self.signing == IsclSigning.DESMAC
+        return is_des_twice and self.wire.desmac_key == "encryption"
 
     def check(self) -> None:
         """Whether a connection can be made with it; the authentication keys are the card's.

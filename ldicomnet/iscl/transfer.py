@@ -157,7 +157,8 @@ class Transfer:
     def _macs(self, key: bytes, covered: bytes) -> list[bytes]:
         """What the MAC may be; the first is what this side sends."""
         if self._setup.signing == IsclSigning.DESMAC:
-            return [ciphers.desmac(key, covered, self._wire.desmac_padding)]
+            secret = key if self._wire.desmac_key == "encryption" else self._auth_key
+            return [ciphers.desmac(secret, covered, self._wire.desmac_padding)]
         return [digest(key, covered) for digest in self._wire.md5_variants]
 
     def _counted(self, length: int) -> int:

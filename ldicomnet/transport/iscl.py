@@ -177,6 +177,8 @@ class IsclTransport:
             self._setup, self._handshake.block_length, key, self._is_requestor, self._order, _random
         )  # fmt: skip
         _log.info("ISCL (%s) with %s port %s: blocks of %d bytes", self._setup.wire.name, *self.peer, self.block_length)
+        if self._setup.has_weak_mac:
+            _log.warning("ISCL with DES-CBC and DESMAC of one key: the first message of each side can be changed unseen")
         with self._changed:
             self._digest(self._transfer, 0)
         self._flush_answers()
