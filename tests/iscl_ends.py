@@ -150,7 +150,7 @@ class Ends:
         return reply
 
     def ask(self, side: int, length: int) -> None:
-        self.wires[1 - side].append(self.sides[side].ask(length))
+        self.wires[1 - side] += self.sides[side].want(length)
 
     def deliver(self) -> None:
         """Everything that is on its way, until nothing is."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
-from ldicomnet import ErrorCode, IsclEncryption, IsclSigning, IsclStatus
+from ldicomnet import ErrorCode, IsclSigning, IsclStatus
 from ldicomnet.iscl import ciphers
 from ldicomnet.iscl.options import UNIQUE_KEYS, Setup, WireOptions
 from ldicomnet.iscl.transfer import Units
@@ -215,7 +215,7 @@ class Mismatches(unittest.TestCase):
             (Packet(MessageId.RANDOM_RESPONSE), E.ISCL_BAD_MESSAGE_ID),
         ):
             ends = Ends()
-            ends.sides[0].ask(10)
+            ends.sides[0].want(10)
             reply = ends.take(0, packet)
             assert reply.error is not None
             with self.subTest(packet=packet):
@@ -243,7 +243,7 @@ class Mismatches(unittest.TestCase):
         self.assertEqual(reply.error.code, E.ISCL_BAD_MESSAGE_ID)
         for result, code in ((NAK, E.ISCL_RECEIVED_NAK), (1, E.ISCL_BAD_OPTION)):
             ends = Ends(unique)
-            ends.sides[0].ask(10)
+            ends.sides[0].want(10)
             ends.take(0, Packet(MessageId.TRANSMISSION_RESPONSE, (10,)))
             reply = ends.take(0, Packet(MessageId.RANDOM_RESPONSE, result=result))
             assert reply.error is not None
@@ -407,8 +407,12 @@ class AtOnce(unittest.TestCase):
                 self.assertEqual(ends.sides[loser].status, IsclStatus.RECEIVING)
                 self.assertTrue(ends.sides[winner].owes_turn)
                 ends.wires[loser] += ends.sealed(winner, b"winners")
+                ends.ask(winner, 5)  # which waits until it was the loser's turn
                 ends.deliver()
-                ends.send(loser, b"loser's")
+                self.assertEqual(ends.sides[loser].status, IsclStatus.SENDING)
+                ends.wires[winner] += ends.sealed(loser, b"loser's")
+                ends.deliver()
+                self.assertEqual(ends.sides[winner].status, IsclStatus.SENDING)
                 self.assertFalse(ends.sides[winner].owes_turn)
                 self.assertEqual((ends.got[loser], ends.got[winner]), ([b"winners"], [b"loser's"]))
                 self.assertEqual(ends.errors, [None, None])
@@ -431,13 +435,42 @@ class AtOnce(unittest.TestCase):
     def test_no_room_with_who_wins(self) -> None:
         """Its own request may go before, and the other asks again."""
         ends = Ends()
-        ends.ask(1, 100)
+        ends.ask(1, 6)
         ends.take(0, ends.wires[0].popleft(), room=0)
         self.assertTrue(ends.sides[0].may_ask)
         ends.send(0, b"first")
-        self.assertTrue(ends.sides[0].owes_turn)
-        ends.send(1, b"second")
+        self.assertEqual(ends.sides[1].status, IsclStatus.SENDING)
+        ends.wires[0] += ends.sealed(1, b"second")
+        ends.deliver()
         self.assertEqual((ends.got, ends.errors), ([[b"second"], [b"first"]], [None, None]))
+
+    def test_one_who_sends_without_end(self) -> None:
+        """The other comes in between, although the next request is always there when a message is over."""
+        for busy in (0, 1):
+            ends = Ends()
+            ends.ask(busy, 4)
+            ends.deliver()
+            ends.ask(1 - busy, 4)
+            order = []
+            for _ in range(4):
+                [sender] = [side for side in (0, 1) if ends.sides[side].status == IsclStatus.SENDING]
+                order.append(sender)
+                ends.wires[1 - sender] += ends.sealed(sender, b"more")
+                if sender == busy:
+                    ends.ask(busy, 4)
+                ends.deliver()
+            with self.subTest(busy):
+                self.assertIn(1 - busy, order[:3])
+                self.assertEqual(ends.errors, [None, None])
+
+    def test_a_turn_that_is_not_taken(self) -> None:
+        ends = Ends()
+        for side in (0, 1):
+            ends.ask(side, 7)
+        ends.deliver()
+        ends.sealed(0, b"winners")
+        self.assertEqual(ends.sides[0].want(5), ())
+        self.assertEqual(ends.sides[0].press()[0].words[3], 5)
 
     def test_random_walks(self) -> None:
         """Both sides send whatever they have whenever they may, with packets on their way for any time."""
@@ -447,15 +480,17 @@ class AtOnce(unittest.TestCase):
             chain = random.choice(("per-direction", "shared", "none"))
             ends = Ends(with_wire(WireOptions(iv_chain=chain), encrypt_index=index, block_length=64))
             plans = [[random.randbytes(random.randint(1, 300)) for _ in range(20)] for _ in (0, 1)]
-            unsent = [list(plan) for plan in plans]
+            unsent, wanted = [list(plan) for plan in plans], [False, False]
             for _ in range(100_000):
                 side = random.randrange(2)
                 if random.random() < 0.6 and ends.wires[side]:
                     ends.take(side, ends.wires[side].popleft(), random.choice((0, 1 << 20)))
                 elif ends.sides[side].status == IsclStatus.SENDING:
                     ends.wires[1 - side] += ends.sealed(side, unsent[side].pop(0))
-                elif unsent[side] and ends.sides[side].may_ask and not ends.sides[side].owes_turn:
+                    wanted[side] = False
+                elif unsent[side] and not wanted[side]:
                     ends.ask(side, len(unsent[side][0]))
+                    wanted[side] = True
                 else:
                     ends.wires[1 - side] += ends.sides[side].resume(1 << 20).packets
                 self.assertEqual(ends.errors, [None, None], seed)

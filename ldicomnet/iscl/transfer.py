@@ -85,7 +85,7 @@ class Transfer:
         self._in = self._out if setup.wire.iv_chain == "shared" else ciphers.Chain(goes_on)
         self._incoming: _Incoming | None = None
         self._waits_for_random = False
-        self._asked = 0
+        self._wanted = 0  # length of the message that waits to be sent
         self._key = b""
         self.status = IsclStatus.READY
         self.peer_encryption = IsclEncryption(0)
@@ -113,17 +113,34 @@ class Transfer:
         """Whether a message may be asked for: nothing is on its way, or the peer's question would not count."""
         return self.status == IsclStatus.READY and (self.deferred is None or self._wins)
 
-    def ask(self, length: int) -> Packet:
-        """Ask to send a message of so many bytes; what the peer asked for, and got no answer to, it will ask again."""
+    def want(self, length: int) -> tuple[Packet, ...]:
+        """A message of so many bytes waits to be sent: it is asked for now, or as soon as that is possible; SENDING
+        says that it may leave. To ask in the same moment in which a message of the peer is over is the only way to
+        come in between two of them."""
+        self._wanted = self._counted(length)
+        return () if self.owes_turn else self._ask()
+
+    @property
+    def may_send(self) -> bool:
+        """Whether the message that was wanted may leave."""
+        return self.status == IsclStatus.SENDING
+
+    def press(self) -> tuple[Packet, ...]:
+        """The peer has not taken its turn: it is ours."""
+        self.owes_turn = False
+        return self._ask()
+
+    def _ask(self) -> tuple[Packet, ...]:
+        """Ask, if something is wanted and it is possible. What the peer asked for, and got no answer to, it will ask
+        again."""
+        if not self._wanted or not self.may_ask:
+            return ()
         self.status = IsclStatus.SEND_REQUESTED
         if self.deferred is not None:
             self.deferred, self.owes_turn = None, True
         setup = self._setup
-        self._asked = self._counted(length)
-        return Packet(
-            MessageId.TRANSMISSION_REQUEST,
-            (setup.encryption, setup.encrypt_index, setup.signing, self._asked),
-        )
+        words = setup.encryption, setup.encrypt_index, setup.signing, self._wanted
+        return (Packet(MessageId.TRANSMISSION_REQUEST, words),)
 
     def sealed(self, message: bytes) -> list[bytes]:
         """The packets of a message that may be sent now, header and content in turn. The last two, which end it, leave
@@ -272,9 +289,9 @@ class Transfer:
         if self.status != IsclStatus.SEND_REQUESTED:
             return self._unexpected(packet)
         if packet.result == NAK:
-            largest = packet.words[0] if packet.words else self._asked
-            if 0 < largest < self._asked:
-                text = f"the peer takes messages of {largest} bytes at most, not of {self._asked}"
+            largest = packet.words[0] if packet.words else self._wanted
+            if 0 < largest < self._wanted:
+                text = f"the peer takes messages of {largest} bytes at most, not of {self._wanted}"
                 return self._fail(ErrorCode.ISCL_PEER_LENGTH_TOO_SMALL, text)
             text = "the peer refuses the message: NAK; it knows why. Encryption, MAC and keys have to be the same"
             return self._fail(ErrorCode.ISCL_RECEIVED_NAK, text)
@@ -286,7 +303,7 @@ class Transfer:
             random, self._key = self._new_key()
             return Reply((Packet(MessageId.RANDOM_REQUEST, quantities=(random,)),))
         self._key = self._setup.encrypt_keys[index - 1] or b""
-        self.status = IsclStatus.SENDING
+        self._begin()
         return Reply()
 
     def _new_key(self) -> tuple[bytes, bytes]:
@@ -325,8 +342,12 @@ class Transfer:
             return self._fail(ErrorCode.ISCL_RECEIVED_NAK, "the peer refuses the random number: NAK")
         if packet.result != ACK:
             return self._bad_option(packet)
-        self.status = IsclStatus.SENDING
+        self._begin()
         return Reply()
+
+    def _begin(self) -> None:
+        """The message may leave."""
+        self.status, self._wanted = IsclStatus.SENDING, 0
 
     def _data_came(self, packet: Packet) -> Reply:
         """DATA."""
@@ -373,7 +394,7 @@ class Transfer:
             return self._fail(ErrorCode.ISCL_DECRYPT, "a message cannot be decrypted: it was changed, or its key")
         self._incoming = None
         self.status = IsclStatus.READY
-        return Reply(message=message)
+        return Reply(self._ask(), message)
 
     def _is_mac(self, mac: bytes, key: bytes, covered: bytes) -> bool:
         is_right = True
@@ -401,7 +422,7 @@ class Transfer:
             self.status = IsclStatus.CLOSED
             return Reply()
         self.status, self.is_refused = IsclStatus.READY, True
-        return Reply()
+        return Reply(self._ask())
 
 
 _TAKES = {

@@ -23,7 +23,7 @@ import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from time import monotonic
 
 from ..errors import LDicomError, LDicomSecurityError, LDicomTimeoutError, LDicomTransportError
@@ -178,7 +178,7 @@ class IsclTransport:
         )  # fmt: skip
         _log.info("ISCL (%s) with %s port %s: blocks of %d bytes", self._setup.wire.name, *self.peer, self.block_length)
         if self._setup.has_weak_mac:
-            _log.warning("ISCL with DES-CBC and DESMAC of one key: the first message of each side can be changed unseen")
+            _log.warning("ISCL with DES-CBC and DESMAC of one key: who is between can change the first messages unseen")
         with self._changed:
             self._digest(self._transfer, 0)
         self._flush_answers()
@@ -387,22 +387,17 @@ class IsclTransport:
     def _ask(self, transfer: Transfer, length: int) -> None:
         """Until this message may be sent. A request of ours may lose against the peer's; then it is made again."""
         until = deadline(self._send_timeout)
-        while True:
-            if transfer.owes_turn and not self._wait(lambda: not transfer.owes_turn, min(until, monotonic() + _TURN)):
-                transfer.owes_turn = False
-            self._wait_for_peer(lambda: transfer.may_ask, until)
-            with self._changed:
-                if not transfer.may_ask:
-                    continue
-                self._queue.append(self._encoded(transfer.ask(length)))
-            self._flush()
-            self._wait_for_peer(lambda: transfer.status not in _ASKING, until)
-            if transfer.status == IsclStatus.SENDING:
-                return
-
-    def _wait_for_peer(self, is_met: Callable[[], bool], until: float) -> None:
-        if not self._wait(is_met, until):
+        self._post(lambda: transfer.want(length))
+        if not self._wait(lambda: not transfer.owes_turn or transfer.may_send, min(until, monotonic() + _TURN)):
+            self._post(transfer.press)
+        if not self._wait(lambda: transfer.may_send, until):
             raise LDicomTimeoutError(f"the peer let no ISCL message be sent for {self._send_timeout} seconds")
+
+    def _post(self, packets: Callable[[], Iterable[Packet]]) -> None:
+        """Packets that follow from a change of the state; they leave before what follows from the next."""
+        with self._changed:
+            self._queue += [self._encoded(packet) for packet in packets()]
+        self._flush()
 
     def send_through(self, data: bytes) -> None:
         """Send data beside the secured messages: neither encrypted nor authenticated.
