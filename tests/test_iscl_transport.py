@@ -365,10 +365,10 @@ class AtOnce(Threads):
     def test_a_message_that_had_to_wait_comes_when_there_is_room(self) -> None:
         setup = replace(SETUP, message_length=50_000)
         ends = self.isclated(pair(), (setup, setup))
-        writing = self.run_beside(lambda: ends[0].write([bytes([number]) * 50_000 for number in range(20)]))
+        writing = self.run_beside(lambda: ends[0].write([bytes([100 + number]) * 50_000 for number in range(20)]))
         answering = self.run_beside(lambda: ends[1].write([b"meanwhile"]))
         answering()  # read by this end's writer: the others of the flood that fit are kept
-        self.assertEqual(self.read(ends[1], 1_000_000)[::50_000], bytes(range(20)))
+        self.assertEqual(self.read(ends[1], 1_000_000)[::50_000], bytes(range(100, 120)))
         self.assertEqual(self.read(ends[0], 9), b"meanwhile")
         writing()
 

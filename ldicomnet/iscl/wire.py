@@ -270,6 +270,6 @@ _LONGEST = 4 + 4 + 4 * 4 + 2 * BLOCK + LONGEST_DATA
 
 def _guess(start: bytes) -> str:
     """What a peer that does not speak ISCL speaks most likely."""
-    if start[:2] == b"\x01\x00":
+    if 1 <= start[0] <= 7 and start[1] == 0:
         return ", but DICOM without a security layer"
     return ", but TLS" if start[:2] == b"\x16\x03" else ""
