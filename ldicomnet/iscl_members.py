@@ -293,6 +293,10 @@ class IsclMembers(Settings):
         if not has_card and not any(self._setup_iscl.auth_keys):
             raise LDicomSecurityError(ErrorCode.ISCL_LOCAL_IC_CARD, "no authentication key is set for ISCL")
 
+    @property
+    def _has_iscl_keys(self) -> bool:
+        return any(self._setup_iscl.auth_keys) or any(self._setup_iscl.encrypt_keys)
+
     def _over_iscl(self, transport: Transport, requestor: bool) -> Transport:
         """The connection with ISCL on it."""
         from .transport.iscl import IsclTransport

@@ -267,7 +267,7 @@ class LDicomNet(Application):
             LDicomUsageError: the object is in use, or an argument is wrong.
         """
         self._check_idle()
-        self._check_security()
+        self._check_ready()
         if not _host("peer_address", peer_address):
             raise LDicomUsageError(f"peer_address is {peer_address!r}", ErrorCode.NET_DESTINATION_REQUIRED)
         family(ip_type)
@@ -289,7 +289,7 @@ class LDicomNet(Application):
         self._attach(transport, requestor, None, None)
 
     def _attach(self, transport: Transport, requestor: bool, server: LDicomNet | None, park: Park | None) -> None:
-        self._check_security()
+        self._check_ready()
         conversation = Conversation(
             self,
             self._layered(transport, requestor),

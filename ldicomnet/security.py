@@ -37,9 +37,13 @@ class Security(TlsMembers, IsclMembers):
         self._check_security()
 
     def _check_security(self) -> None:
-        """Raise unless connections can be made in the security mode."""
+        """Raise unless it is known how connections are to be secured."""
         if not self._initialized:
             raise LDicomUsageError("defer_init asks for initialize() first", ErrorCode.NET_NOT_INITIALISED)
+
+    def _check_ready(self) -> None:
+        """Raise unless connections can be made in the security mode."""
+        self._check_security()
         if self._mode == SecureMode.ISCL:
             self._check_iscl()
 
@@ -53,6 +57,8 @@ class Security(TlsMembers, IsclMembers):
         self._check_security()
         if self._mode == SecureMode.TLS and (makes_clients or self._tls.has_certificate):
             self._tls.check(True, self)
+        elif self._mode == SecureMode.ISCL and (makes_clients or self._has_iscl_keys):
+            self._check_iscl()
 
     def _check_accepts_for(self, listening: Security) -> None:
         """Raise unless this object can take a connection of `listening`: never without the layer that it promises."""

@@ -805,15 +805,35 @@ class Members(unittest.TestCase):
         self.assertFalse(self.net.is_activated())
 
     def test_deferred(self) -> None:
+        """Keys may come before `initialize`, or after it."""
         net = LDicomNet(defer_init=True)
         net.set_mutual_auth_key_iscl(1, KEY)
-        net.set_encrypt_key_iscl(1, KEY)
         with self.assertRaises(LDicomUsageError):
             net.listen("127.0.0.1")
         net.initialize(None, SecureMode.ISCL)
+        with self.assertRaises(LDicomSecurityError):
+            net.listen("127.0.0.1")
+        net.set_encrypt_key_iscl(1, KEY)
         net.listen("127.0.0.1")
         self.addCleanup(net.close)
         self.assertEqual(net.get_secure_mode(), SecureMode.ISCL)
+
+    def test_a_server_whose_clients_have_the_keys(self) -> None:
+        """Where the program makes the objects that accept, the listening one needs no keys."""
+
+        class Server(LDicomNet):
+            def create_client(self) -> LDicomNet:
+                client = Secured()
+                client.timeouts = self.timeouts
+                return client
+
+        server = Server(None, SecureMode.ISCL)
+        server.listen("127.0.0.1")
+        self.addCleanup(server.server_close)
+        net = Secured()
+        self.addCleanup(net.close_forced)
+        net.connect("", 0, *server.get_host_info())
+        self.assertEqual(net.wait_for("on_secure_link_ready"), (E.SUCCESS,))
 
     def test_it_is_imported_by_who_wants_it(self) -> None:
         program = (
