@@ -19,11 +19,13 @@ from time import monotonic, process_time
 from unittest import mock
 
 from ldicomnet import LDicomProtocolError, Timeouts, pdu
+from ldicomnet.iscl.transfer import Transfer
+from ldicomnet.iscl.wire import HEADER
 from ldicomnet.items import _KNOWN, UnknownItem
 from ldicomnet.message import ROWS, decode
 
 from .fuzz import __main__ as program
-from .fuzz import corpus, pieces, run, seeds, streams
+from .fuzz import corpus, iscl, pieces, run, seeds, streams
 from .fuzz.conversations import Acceptor, Requestor, acceptor, answer_of, begin, half_close, nothing_left, requestor
 from .fuzz.mutations import LARGEST, MUTATIONS, Mutation, Sample, spoiled
 from .fuzz.run import Finding, Fuzz, check, quiet
@@ -33,10 +35,12 @@ from .support import SECONDS
 SEED = 20
 MEMORY = TARGETS["pdu"].memory
 LIVE = ("acceptor", "curious", "requestor", "server")
+ISCL = ("iscl_packets", "iscl_acceptor", "iscl_requestor")
 # Inputs of each target: ways of each mutation of each sample, and inputs with several mutations.
 COUNTS = dict.fromkeys(TARGETS, (20, 200)) | dict.fromkeys(("command_set", "message"), (3, 100))
 COUNTS |= dict.fromkeys(("inbound", "file", "data_set"), (2, 60)) | dict.fromkeys(LIVE, (1, 25))
-CUTS = {"inbound": 40, "file": 60, "data_set": 60} | dict.fromkeys(LIVE, 12)
+COUNTS |= dict.fromkeys(ISCL, (10, 50))
+CUTS = {"inbound": 40, "file": 60, "data_set": 60} | dict.fromkeys(LIVE, 12) | dict.fromkeys(ISCL, 60)
 """Places at which a sample is cut where not at every byte."""
 
 
@@ -77,6 +81,22 @@ class Corpus(Quiet):
             for name, data in corpus.load(target.folder).items():
                 with self.subTest(target=target.name, name=name):
                     check(target, data)
+
+    def test_valid_conversations_of_iscl_go_to_their_end(self) -> None:
+        for folder, is_requestor in (("iscl_acceptor", False), ("iscl_requestor", True)):
+            got = bytearray()
+            iscl.talk(corpus.load(folder)["messages"], is_requestor, got)
+            with self.subTest(folder):
+                self.assertEqual(bytes(got), b"".join(iscl.MESSAGES))
+
+    def test_iscl_that_believes_every_mac_is_found(self) -> None:
+        """A bit of a block that is not the last one: the padding stays as it was."""
+        data = bytearray(corpus.load("iscl_acceptor")["messages"])
+        data[data.rindex(b"\0\x20\0\2\0\0\2\0") - 4 + HEADER] ^= 1
+        iscl.acceptor(bytes(data))
+        with mock.patch.object(Transfer, "_is_mac", return_value=True):
+            with self.assertRaisesRegex(AssertionError, "handed on"):
+                iscl.acceptor(bytes(data))
 
     def test_valid_conversations_go_to_their_end(self) -> None:
         """Else the spoiled ones would be spoiled from the start."""

@@ -11,16 +11,22 @@ from typing import Literal, NamedTuple
 
 
 class Shape(NamedTuple):
-    """A header: where its length stands, in how many bytes and which order; the content follows behind the length."""
+    """A header: where its length stands, in how many bytes and which order; the content follows behind the length, and
+    behind what else the header has."""
 
     length_at: int
     width: int
     order: Literal["big", "little"]
+    behind: int = 0
 
     @property
     def header(self) -> int:
         """Bytes of the header."""
-        return self.length_at + self.width
+        return self.length_at + self.width + self.behind
+
+    def length(self, start: int) -> slice:
+        """Where the length of a piece stands that begins there."""
+        return slice(start + self.length_at, start + self.length_at + self.width)
 
 
 PDU = Shape(2, 4, "big")
@@ -28,6 +34,7 @@ ITEM = Shape(2, 2, "big")
 VALUE = Shape(0, 4, "big")
 COUNTED = Shape(0, 2, "big")
 IMPLICIT = Shape(4, 4, "little")
+PACKET = Shape(8, 4, "big", 20)
 SHORT, LONG = Shape(6, 2, "little"), Shape(8, 4, "little")  # explicit VR
 LONG_VRS = frozenset((b"OB", b"OW", b"UN", b"UT", b"SQ"))
 
@@ -47,7 +54,7 @@ class Piece(NamedTuple):
     @property
     def length(self) -> slice:
         """Its length field."""
-        return slice(self.start + self.shape.length_at, self.content)
+        return self.shape.length(self.start)
 
     def holds(self, start: int, end: int) -> bool:
         """Whether its length counts the bytes from `start` to `end`."""
@@ -71,7 +78,7 @@ def _chain(
         content = start + found.header
         if content > end:
             return
-        length = int.from_bytes(data[start + found.length_at : content], found.order)
+        length = int.from_bytes(data[found.length(start)], found.order)
         if content + length > end:
             return
         piece = Piece(start, content + length, found)
@@ -169,3 +176,11 @@ def _in_element(data: bytes, piece: Piece) -> Iterable[Piece]:
 
 def _in_sequence_item(data: bytes, piece: Piece) -> Iterable[Piece]:
     return _chain(data, piece.content, piece.end, _explicit, _in_element)
+
+
+# --- ISCL ---------------------------------------------------------------------------------------------------------
+
+
+def packets(data: bytes) -> Iterator[Piece]:
+    """Packets; what is in them has no lengths, but for the authentication data."""
+    return _chain(data, 0, len(data), PACKET)

@@ -11,6 +11,7 @@ from ldicomnet.message import ROWS, Row, encode
 
 from .. import raw
 from ..raw import abort, accept, answered, context, counted, echo, item, message, p_data, pdv, request
+from . import iscl
 
 IDENTITY = item(0x58, b"\x02\x01" + counted("user") + counted("secret"))
 # Each user-information sub-item of PS3.8 D.1 and PS3.7 D.3.3, and one of no known type.
@@ -253,6 +254,7 @@ SEEDS: dict[str, dict[str, bytes]] = {
     "data_set": DATA_SETS,
     "acceptor": {name: b"".join(parts) for name, parts in REQUESTOR_SENDS.items()},
     "requestor": {name: b"".join(parts) for name, parts in ACCEPTOR_SENDS.items()},
+    **iscl.SEEDS,
 }
 """Valid inputs by folder of the corpus and name."""
 

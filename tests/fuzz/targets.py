@@ -25,7 +25,7 @@ from ldicomnet.user_information import UserInformation
 from ldicomnet.wire import Cursor
 
 from ..spoiling import scratch
-from . import pieces, seeds
+from . import iscl, pieces, seeds
 from .conversations import acceptor, curious, requestor, server
 from .pieces import Walker
 from .streams import inbound
@@ -176,5 +176,8 @@ TARGETS = {
         Target("curious", curious, (), "acceptor", pieces.pdus, LIVE),
         Target("requestor", requestor, (), "requestor", pieces.pdus, LIVE),
         Target("server", server, (), "acceptor", pieces.pdus, LIVE),
+        Target("iscl_packets", iscl.packets, (), "iscl_acceptor", pieces.packets, 4 * 0.05),
+        Target("iscl_acceptor", iscl.acceptor, (), "iscl_acceptor", pieces.packets, LIVE),
+        Target("iscl_requestor", iscl.requestor, (), "iscl_requestor", pieces.packets, LIVE),
     )
 }
