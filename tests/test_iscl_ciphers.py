@@ -180,6 +180,11 @@ class Setups(unittest.TestCase):
             self.assertNotIn("133457", str(caught.exception))
             Setup(encryption=encryption, signing=signing, encrypt_keys=SETUP.encrypt_keys, allows_unkeyed=True).check()
 
+    def test_keys_are_not_shown(self) -> None:
+        for text in (repr(SETUP), str(SETUP)):
+            self.assertNotIn("4Wy", text)
+            self.assertNotIn("keys", text)
+
     def test_what_needs_a_key(self) -> None:
         for encryption, signing in SAFE:
             with self.subTest(encryption=encryption, signing=signing):

@@ -119,9 +119,9 @@ class Setup:
     encryption: int = IsclEncryption.DESCBC
     signing: int = IsclSigning.MD5
     auth_data: bytes = b""
-    auth_keys: tuple[bytes | None, ...] = (None,) * SLOTS
+    auth_keys: tuple[bytes | None, ...] = field(default=(None,) * SLOTS, repr=False)
     auth_index: int = 1
-    encrypt_keys: tuple[bytes | None, ...] = (None,) * SLOTS
+    encrypt_keys: tuple[bytes | None, ...] = field(default=(None,) * SLOTS, repr=False)
     encrypt_index: int = 1
     allows_unkeyed: bool = False
     wire: WireOptions = WireOptions()
