@@ -2,9 +2,9 @@
 
 Knows no association. The layer itself is in `iscl` and `transport.iscl`, which are imported when the mode is ISCL only.
 
-**ISCL is historic, and not safe.** PS3.15 Section B.2 was retired after edition 2018a; DES keys are found within a day of
-computing, and MD5 is broken. Much of the wire format was never published: that this library understands anybody else's
-ISCL is unproven. It is off unless `SecureMode.ISCL` is asked for. Use TLS.
+**ISCL is historic, and not safe.** PS3.15 Section B.2 was retired after edition 2018a; DES keys are found within a day,
+and MD5 is broken. Much of the wire format was never published: that this library understands anybody else's ISCL is
+unproven. It is off unless `SecureMode.ISCL` is asked for. Use TLS.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _CLOSE_WAIT = 5.0
 class IsclMembers(Settings):
     """Settings, getters and hooks of ISCL. **Historic, not safe, and its interoperability is unproven: use TLS.**
 
-    Settings count for the connections made after them. Both sides need the same authentication keys, and the same encryption, MAC and encryption keys; the defaults are
-    DES-CBC and MD5, and keys with index 1.
+    Settings count for the connections made after them. Both sides need the same authentication keys, and the same
+    encryption, MAC and encryption keys; the defaults are DES-CBC and MD5, and keys with index 1.
     """
 
     _iscl_setup: Setup | None = None  # made when it is first asked for

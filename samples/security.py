@@ -11,11 +11,14 @@ import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import iscl_keys
+
 from ldicomnet import (
     CertificateType,
     CipherSuite,
     LDicomError,
     LDicomNet,
+    LDicomUsageError,
     SecureMode,
     TLSContextSettings,
     TlsProfile,
@@ -98,14 +101,20 @@ def add(parser: argparse.ArgumentParser, is_server: bool) -> None:
         group.add_argument(
             short, long, dest="profile", action="store_const", const=profile, default=TlsProfile.BCP_195, help=words
         )
+    iscl_keys.add(parser)
 
 
 def secure(net: Entity, options: argparse.Namespace) -> None:
-    """Set up TLS on `net` as the options say.
+    """Set up TLS, or ISCL, on `net` as the options say.
 
     Raises:
         LDicomError: it cannot be had.
     """
+    if options.iscl is not None and options.tls is not None:
+        raise LDicomUsageError("--iscl and TLS exclude each other")
+    if options.iscl is not None:
+        iscl_keys.secure(net, options.iscl)
+        return
     if options.tls is None:
         return
     password = options.password

@@ -81,6 +81,44 @@ class Servers(unittest.TestCase):
         self.assertEqual(len(os.listdir(self.folder)), len(files))
 
 
+class Iscl(Servers):
+    """`--iscl`, with a file of keys."""
+
+    KEYS = "authentication 1 133457799BBCDFF1\nencryption 1 0E329232EA6D0D73 # a comment\n\n"
+
+    def file(self, text: str) -> str:
+        path = self.folder / "keys.txt"
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    def test_echo_and_store(self) -> None:
+        stored = self.folder / "stored"
+        stored.mkdir()
+        keys = self.file(self.KEYS + "name SERVER\nsign md5\n")
+        port = self.serve("store_scp.py", "--iscl", keys, "-od", str(stored))
+        keys = self.file(self.KEYS + "encrypt des\n")
+        self.assertEqual(run("echo_scu.py", "--iscl", keys, "127.0.0.1", port)[0], 0)
+        status, _output, errors = run("store_scu.py", "--iscl", keys, "127.0.0.1", port, str(path_of("CT_small.dcm")))
+        self.assertEqual((status, errors, len(os.listdir(stored))), (0, "", 1))
+
+    def test_files_that_are_none(self) -> None:
+        for text, words in (
+            ("authentication 1 133457799BBCDFF1\n", "no encryption key"),
+            ("authentication 1\n", "line 1"),
+            (self.KEYS + "sign sha1\n", "line 4"),
+            ("authentication 9 133457799BBCDFF1\n", "indexes 1 to 8"),
+            ("what 1\n", "line 1"),
+        ):
+            status, output, errors = run("echo_scu.py", "--iscl", self.file(text), "127.0.0.1", "1")
+            with self.subTest(text):
+                self.assertEqual((status, errors.count("\n")), (1, 1), errors)
+                self.assertIn(words, errors)
+                self.assertNotIn("133457799BBCDFF1".lower(), errors.lower() + output)
+        for more in (("--iscl", str(self.folder / "nothing")), ("--iscl", self.file(self.KEYS), "+tla")):
+            status, _output, errors = run("echo_scu.py", *more, "127.0.0.1", "1")
+            self.assertEqual((status, errors.count("\n")), (1, 1), errors)
+
+
 class Samples(Servers):
     """Echo and store, client and server."""
 
