@@ -27,6 +27,7 @@ from ldicomnet import (
     SecureMode,
     Status,
     Timeouts,
+    background,
 )
 from ldicomnet.iscl.options import UNIQUE_KEYS, WireOptions
 from ldicomnet.iscl.wire import NAK, MessageId, Packet, encode, header
@@ -246,6 +247,52 @@ class Works(Iscl):
                 for net in nets:
                     net.wait_for("on_receive_c_echo_response", count)
                     net.wait_for("on_receive_c_echo_request", count)
+                for thread in threads:
+                    thread.join(SECONDS)
+                    self.assertFalse(thread.is_alive())
+
+    def test_threads_and_hooks_of_both_ends_store_at_once(self) -> None:
+        """Large messages both ways, from threads, from the reader threads, and beside them: as much as there is."""
+        size, count = 300_000, 6
+        data = b"\x10\x00\x10\x00UN\x00\x00" + size.to_bytes(4, "little") + bytes(size)
+
+        def store(net: LDicomNet, message_id: int) -> None:
+            dataset = LDicomDS.from_bytes(data, EXPLICIT, CT, f"1.2.{message_id}")
+            net.send_c_store_request(3, message_id, CT, f"1.2.{message_id}", 0, "", 0, dataset)
+
+        class Storing(Secured):
+            def on_receive_c_echo_request(self, presentation_id: int, message_id: int, *rest: Any) -> None:
+                self.send_c_echo_response(presentation_id, message_id, rest[0], Status.SUCCESS)
+                store(self, 1000 + message_id)
+
+            @background
+            def on_receive_c_store_request(self, presentation_id: int, message_id: int, *rest: Any) -> None:
+                self.note("stored", message_id, rest[-1].size)
+                self.send_c_store_response(presentation_id, message_id, CT, f"1.2.{message_id}", Status.SUCCESS)
+
+        for tcp in (False, True):
+            nets = Storing(), Storing()
+            for net in nets:
+                net.answers["on_receive_associate_request"] = accept_all
+                net.timeouts = Timeouts(secure=SECONDS, shutdown=2)
+                net.set_max_message_length_iscl(100_000)
+                self.addCleanup(net.close_forced)
+            requestor, acceptor = self.associate(nets, tcp)
+            threads = [
+                threading.Thread(target=job, args=(net, number + 1), daemon=True)
+                for net in (requestor, acceptor)
+                for number in range(count)
+                for job in (store, lambda net, number: net.send_c_echo_request(1, 100 + number))
+            ]
+            for thread in threads:
+                thread.start()
+            with self.subTest(tcp=tcp):
+                for net in (requestor, acceptor):
+                    net.wait_for("stored", 2 * count)
+                    net.wait_for("on_receive_c_store_response", 2 * count)
+                    found = sorted(call[1:] for call in net.calls if call[0] == "stored")
+                    ids = [*range(1, count + 1), *range(1101, 1101 + count)]
+                    self.assertEqual(found, [(each, len(data)) for each in ids])
                 for thread in threads:
                     thread.join(SECONDS)
                     self.assertFalse(thread.is_alive())
