@@ -87,6 +87,7 @@ class Walk:
         self.changed = threading.Condition()
         self._wanted = rng.randint(1, 4)
         self.switching = rng.choice((5e-3, 1e-4, 1e-6))
+        self.is_secured = rng.random() < 0.2
         self._connections = 0
 
     def _cast(self, rng: Random) -> list[str]:
@@ -97,7 +98,8 @@ class Walk:
     def __str__(self) -> str:
         casts = "; ".join(" ".join(sorted(set(cast))) for cast in self.casts)
         return (
-            f"{'tcp' if self.is_tcp else 'memory'}, window {self.window}, {self.kind.__name__}, extras {self.extras}, "
+            f"{'tcp' if self.is_tcp else 'memory'}{', iscl' if self.is_secured else ''}, window {self.window}, "
+            f"{self.kind.__name__}, extras {self.extras}, "
             f"whims {self.whims} at {self.whimsy}, actors: {casts}"
         )
 

@@ -22,6 +22,7 @@ from ldicomnet import (
     LDicomDS,
     LDicomNet,
     Message,
+    SecureMode,
     Status,
     Timeouts,
     background,
@@ -105,13 +106,16 @@ class Wild(LDicomNet):
     """In each hook: count it, perhaps do something that has no place there, then do what a proper program does."""
 
     def __init__(self, walk: Walk) -> None:
-        super().__init__(str(walk.payloads.received))
+        super().__init__(str(walk.payloads.received), SecureMode.ISCL if walk.is_secured else SecureMode.NONE)
         self.walk = walk
         self.counts: Counter[str] = Counter()
         self.timeouts = TIMEOUTS
         self.raise_errors = walk.rng.random() < 0.8
         for extra in walk.extras:
             EXTRAS[extra](self)
+        if walk.is_secured:
+            self.set_mutual_auth_key_iscl(1, 0x133457799BBCDFF1)
+            self.set_encrypt_key_iscl(1, 0x0E329232EA6D0D73)
         walk.nets.append(self)
 
     def count(self, what: str) -> None:
@@ -176,7 +180,13 @@ class Wild(LDicomNet):
         if error == ErrorCode.SUCCESS:
             self.count("stood")
         self.visit("on_connect")
-        if error == ErrorCode.SUCCESS:
+        if error == ErrorCode.SUCCESS and not self.walk.is_secured:
+            self.do(self.send_associate_request, self.walk.ask())
+
+    def on_secure_link_ready(self, error: ErrorCode) -> None:
+        self.count("on_secure_link_ready")
+        self.visit("on_secure_link_ready")
+        if error == ErrorCode.SUCCESS and self.counts["on_connect"]:
             self.do(self.send_associate_request, self.walk.ask())
 
     def on_close(self, error: ErrorCode, net: LDicomNet) -> None:
@@ -308,7 +318,9 @@ Step = Callable[["Walk", Random, Wild], None]
 
 
 def send(walk: Walk, rng: Random, net: Wild, rows: tuple[Row, ...] = ROWS, large: float = 0.3) -> None:
-    """A message of any kind."""
+    """A message of any kind, or something beside them."""
+    if walk.is_secured and rng.random() < 0.1:
+        walk.attempt(net.send_non_secure_iscl, bytes(rng.randint(1, 5000)))
     row = rng.choice(rows)
     number = net.next_message_id()
     values = [number if each.name == "message_id" else VALUES[each.name] for each in row.parameters]
