@@ -345,6 +345,16 @@ class Changed(unittest.TestCase):
         for change in (shorter, longer, short_mac, empty, lambda sent: sent[1:]):
             self.assertEqual(self.fails(change), E.ISCL_BAD_LENGTH)
 
+    def test_another_length_that_fills_as_many_blocks(self) -> None:
+        """All is as it should be, but that fewer bytes were sent than announced."""
+        ends = Ends()
+        ends.ask(0, 23)
+        ends.deliver()
+        for packet in ends.sealed(0, b"x" * 17):
+            ends.take(1, packet)
+        assert ends.errors[1] is not None
+        self.assertEqual((ends.errors[1].code, ends.got[1]), (E.ISCL_BAD_MAC, []))
+
     def test_order(self) -> None:
         self.assertEqual(self.fails(lambda sent: [sent[0], sent[0]]), E.ISCL_BAD_LENGTH)
         self.assertEqual(self.fails(lambda sent: [Packet(MessageId.DISCONNECTION_REQUEST)]), E.ISCL_BAD_MESSAGE_ID)
@@ -526,6 +536,14 @@ class Disconnecting(unittest.TestCase):
         self.assertEqual((reply.error, ends.sides[0].status, ends.sides[0].is_refused), (None, IsclStatus.READY, True))
         ends.send(0, b"goes on")
         self.assertEqual(ends.got[1], [b"goes on"])
+
+    def test_what_is_wanted_meanwhile_is_asked_for_when_the_end_is_refused(self) -> None:
+        ends = Ends()
+        ends.sides[0].disconnect()
+        ends.ask(0, 5)
+        self.assertFalse(ends.wires[1])
+        reply = ends.take(0, Packet(MessageId.DISCONNECTION_RESPONSE, result=NAK))
+        self.assertEqual([packet.message_id for packet in reply.packets], [MessageId.TRANSMISSION_REQUEST])
 
     def test_a_request_meanwhile_is_answered_when_the_end_is_refused(self) -> None:
         ends = Ends()

@@ -22,7 +22,7 @@ from ldicomnet.transport.memory import MemoryTransport, pair
 from ldicomnet.transport.pace import Pace
 from ldicomnet.transport.tcp import TcpTransport
 
-from .iscl_ends import SETUP, FixedCard, with_wire
+from .iscl_ends import SETUP, Ends, FixedCard, with_wire
 from .support import SECONDS
 
 E = ErrorCode
@@ -362,13 +362,14 @@ class AtOnce(Threads):
         self.assertEqual(self.read(ends[1], sum(kept)), b"f" * sum(kept))
 
     def test_a_message_that_had_to_wait_comes_when_there_is_room(self) -> None:
+        """A writer that reads for a busy reader takes what fits; the rest comes as the reader takes it."""
         setup = replace(SETUP, message_length=50_000)
         ends = self.isclated(pair(), (setup, setup))
+        transfer = ends[1].transfer
+        assert transfer is not None
         writing = self.run_beside(lambda: ends[0].write([bytes([100 + number]) * 50_000 for number in range(20)]))
-        answering = self.run_beside(lambda: ends[1].write([b"meanwhile"]))
-        answering()  # read by this end's writer: the others of the flood that fit are kept
+        self.assertTrue(ends[1]._wait(lambda: transfer.deferred is not None, monotonic() + SECONDS))
         self.assertEqual(self.read(ends[1], 1_000_000)[::50_000], bytes(range(100, 120)))
-        self.assertEqual(self.read(ends[0], 9), b"meanwhile")
         writing()
 
 
@@ -617,6 +618,24 @@ class Peer(Threads):
                 self.assertEqual(errors, [E.NET_TIME_OUT])
                 self.assertLess(monotonic() - began, 3.0)
                 self.assertEqual(self.receive(back, reader).message_id, MessageId.TRANSMISSION_RESPONSE)
+
+    def test_a_reader_that_was_away(self) -> None:
+        """What came while nobody read counts as if it had come at once."""
+        end, back, reader = self.raw(False, message_timeout=0.2)
+        ends = Ends()
+        ends.ask(0, 5000)
+        self.send(back, ends.wires[1].popleft())
+        end.set_timeout(0.01)
+        with self.assertRaises(LDicomTimeoutError):
+            end.read_into(memoryview(bytearray(10)), False)
+        ends.take(0, self.receive(back, reader))
+        packets = ends.sealed(0, bytes(5000))
+        threading.Event().wait(0.4)
+        self.send(back, replace(packets[0], data=packets[0].data[:8]))
+        with self.assertRaises(LDicomTimeoutError):
+            end.read_into(memoryview(bytearray(10)), False)
+        self.send(back, replace(packets[0], data=packets[0].data[8:]), *packets[1:])
+        self.assertEqual(self.read(end, 5000), bytes(5000))
 
     def test_a_packet_that_does_not_go_on(self) -> None:
         end, back, _reader = self.raw(False, message_timeout=0.2)
