@@ -13,6 +13,7 @@ from time import monotonic
 from typing import Any
 
 from ldicomnet import (
+    AbortSource,
     ErrorCode,
     IsclEncryption,
     IsclMutualAuthentication,
@@ -30,7 +31,7 @@ from ldicomnet import (
     background,
 )
 from ldicomnet.iscl.options import UNIQUE_KEYS, WireOptions
-from ldicomnet.iscl.wire import NAK, MessageId, Packet, encode, header
+from ldicomnet.iscl.wire import HEADER, NAK, MessageId, Packet, encode, header
 from ldicomnet.transport import Buffer
 from ldicomnet.transport.memory import MemoryTransport, pair
 
@@ -507,6 +508,31 @@ class Mismatches(Iscl):
                 self.assertEqual(nets[1].wait_for("on_close")[0], code)
                 self.assertEqual(nets[1].count("on_receive_associate_request"), 0)
                 nets[0].wait_for("on_close")
+
+
+    def test_changed_within_an_association(self) -> None:
+        """The association is aborted by the provider, on the side that has found out (PS3.15 B.2)."""
+        nets = self.both()
+        there, back = pair()
+        there.__class__ = Changing
+        nets[1].attach(back, requestor=False)
+        nets[0].attach(there, requestor=True)
+        nets[0].wait_for("on_secure_link_ready")
+        nets[0].send_associate_request(request())
+        nets[0].wait_for("on_receive_associate_accept")
+        self.echo(nets[0])
+        place = HEADER + 8
+
+        def flip(data: bytes) -> bytes:
+            is_body = data[4:8] == MessageId.DATA.to_bytes(4, "big")
+            return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :] if is_body else data
+
+        there.change = flip  # type: ignore[attr-defined]
+        nets[0].send_c_echo_request(1, 8)
+        self.assertEqual(nets[1].wait_for("on_receive_abort")[0], AbortSource.PROVIDER)
+        self.assertEqual(nets[1].wait_for("on_close")[0], E.ISCL_BAD_MAC)
+        self.assertEqual(nets[1].count("on_receive_c_echo_request"), 1)
+        nets[0].wait_for("on_close")
 
 
 class Peers(Iscl):

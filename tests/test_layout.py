@@ -20,7 +20,7 @@ errors timing log threads workers text tls
 ending admission checks wire upper_layer body part10 operations transport tls.profiles tls.reasons tls.texts
 tls.suites
 tls.link
-tls.settings transport.tls
+tls.settings transport.tls tls.psk
 tls.certificates
 tls.context tls.examine
 tls.setup tls.judgement
@@ -36,6 +36,7 @@ engine services
 hooks
 settings
 tls.members iscl_members
+tls.psk_members
 security
 application
 conversation

@@ -239,10 +239,10 @@ class IsclTransport:
 
     def _read(self, left: float) -> None:
         """Read once, and do what follows; for who has set `_is_reading`."""
-        self._pace.begin_read()
+        is_unfinished = self._pace.begin_read()
         self._inner.set_timeout(bounded(max(0.001, min(left, self._pace.until - monotonic()))))
         try:
-            count = self._inner.read_into(self._room(), False)
+            count = self._inner.read_into(self._room(), is_unfinished)
         except LDicomTimeoutError:
             count = -1
         except LDicomError as error:

@@ -26,10 +26,12 @@ class Pace:
         self._bytes = 0
         self._read_at = monotonic()
 
-    def begin_read(self) -> None:
-        """Somebody reads again."""
-        if self.until != NEVER:
-            self.until += monotonic() - self._read_at
+    def begin_read(self) -> bool:
+        """Somebody reads again; whether something has begun."""
+        if self.until == NEVER:
+            return False
+        self.until += monotonic() - self._read_at
+        return True
 
     def end_read(self) -> None:
         """Nobody reads for now."""
