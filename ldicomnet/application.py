@@ -11,10 +11,13 @@ import weakref
 from abc import abstractmethod
 from collections.abc import Sequence
 from time import monotonic
+from types import TracebackType
+from typing import Self
 
 from . import checks, threads
 from .part_file import temporary_folder
 from .security import Security
+from .status import ErrorCode
 from .timing import finite
 
 _open: weakref.WeakSet[Application] = weakref.WeakSet()
@@ -65,6 +68,27 @@ class Application(Security):
         """Set that folder; None for the system's."""
         global _default_temp_path
         _default_temp_path = None if path is None else checks.folder("path", path)
+
+    # --- `with` ----------------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            self.close()
+        finally:
+            self.close_forced()  # where the peer refused
+
+    @abstractmethod
+    def close(self) -> ErrorCode:
+        """Close the connection, or stop listening."""
+
+    @abstractmethod
+    def close_forced(self) -> ErrorCode:
+        """Close at once."""
 
     # --- for who derives from it ----------------------------------------------------------------------------------
 

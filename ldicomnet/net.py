@@ -12,7 +12,6 @@ import os
 import socket
 import threading
 from time import monotonic
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from . import checks, threads
@@ -80,17 +79,6 @@ class LDicomNet(Application):
         self._ledger = Ledger()
         self._message_ids = itertools.count()
         self._life = threading.Lock()  # one connection or listening socket at a time
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        try:
-            self.close()
-        finally:
-            self.close_forced()  # where the peer refused
 
     # --- listening ------------------------------------------------------------------------------------------------
 
