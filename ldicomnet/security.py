@@ -11,11 +11,11 @@ from .errors import LDicomUsageError
 from .iscl_members import IsclMembers
 from .settings import reports
 from .status import ErrorCode, SecureMode
-from .tls.psk_members import PskMembers
+from .tls.members import TlsMembers
 from .transport import Transport
 
 
-class Security(PskMembers, IsclMembers):
+class Security(TlsMembers, IsclMembers):
     """What is common to the security modes, and where they branch."""
 
     @reports
@@ -55,7 +55,7 @@ class Security(PskMembers, IsclMembers):
                 have what this one has not.
         """
         self._check_security()
-        if self._mode == SecureMode.TLS and not self._has_psk and (makes_clients or self._tls.has_certificate):
+        if self._mode == SecureMode.TLS and self._psk is None and (makes_clients or self._tls.has_certificate):
             self._tls.check(True, self)
         elif self._mode == SecureMode.ISCL and (makes_clients or self._has_iscl_keys):
             self._check_iscl()

@@ -36,7 +36,6 @@ engine services
 hooks
 settings
 tls.members iscl_members
-tls.psk_members
 security
 application
 conversation

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from ..transport.tls import TlsTransport
     from .link import SecureLink
+    from .psk import Keys
     from .settings import Source
     from .setup import TlsSetup
     from .suites import Suite
@@ -45,12 +47,14 @@ class TlsMembers(Settings):
         super().__init__(path, mode, is_initialized)
         self._tls_setup: TlsSetup | None = None
         self._secured: TlsTransport | None = None  # the last connection, while it stands and after
+        self._psk: Keys | None = None
 
     def take_settings(self, other: Settings) -> None:
         """Be set as `other` is; TLS is shared."""
         super().take_settings(other)
         if isinstance(other, TlsMembers):
             self._tls_setup = other._tls_setup if other._mode != SecureMode.TLS else other._tls
+            self._psk = other._psk
 
     # --- certificates and suites ----------------------------------------------------------------------------------
 
@@ -123,6 +127,29 @@ class TlsMembers(Settings):
     def set_ssl_method_type(self, method: int) -> None:
         """Set the `TlsMethod`."""
         self._tls.configure(replace(self._tls.settings, method=method))
+
+    @reports
+    def set_pre_shared_keys_tls(self, keys: Mapping[str, bytes], identity: str | None = None) -> None:
+        """Prove by a key that both sides have, and not by certificates, who they are: TLS 1.3, Python 3.13 or newer.
+
+        Settings of certificates, profiles and suites do not count any more. `PskLink.identity` tells a server which
+        key its client has; `TLSContextSettings.titles` can map it to AE titles.
+
+        Args:
+            keys: 16 to 64 random bytes (32 are best) by their identity, which is sent openly. Each pair of a client and
+                a server should have a key of its own, and use it in these roles only: who is a server and a client
+                with one key can be made to talk to itself.
+            identity: the one that this side uses as a client; None for the first.
+
+        Raises:
+            LDicomUsageError: one is none.
+            LDicomSecurityError: this Python, or its OpenSSL, has no pre-shared keys.
+        """
+        from .psk import Keys, check_available
+
+        self._needs_tls()
+        check_available()
+        self._psk = Keys(keys, identity)
 
     # --- what was agreed on ---------------------------------------------------------------------------------------
 
@@ -250,6 +277,11 @@ class TlsMembers(Settings):
         from .sides import Side
 
         self._needs_tls()
+        if self._psk is not None:
+            from .psk import PskSide
+
+            self._secured = TlsTransport(transport, PskSide(self._psk, not requestor), not requestor, None)
+            return self._secured
         self._tls.check(not requestor, self)
         settings = self._tls.settings
         name = settings.server_name or transport.peer[0] if requestor else None
