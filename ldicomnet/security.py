@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from .errors import LDicomUsageError
+from .errors import LDicomSecurityError, LDicomUsageError
 from .iscl_members import IsclMembers
 from .settings import reports
 from .status import ErrorCode, SecureMode
@@ -62,7 +62,7 @@ class Security(TlsMembers, IsclMembers):
 
     def _check_accepts_for(self, listening: Security) -> None:
         """Raise unless this object can take a connection of `listening`: never without the layer that it promises."""
-        self._check_security()
+        self._check_ready()
         if listening._mode not in (SecureMode.NONE, self._mode):
             raise LDicomSecurityError(
                 ErrorCode.BAD_SECURE_MODE,

@@ -254,7 +254,7 @@ class Works(Iscl):
 
     def test_threads_and_hooks_of_both_ends_store_at_once(self) -> None:
         """Large messages both ways, from threads, from the reader threads, and beside them: as much as there is."""
-        size, count = 300_000, 6
+        size, count = 70_000, 4
         data = b"\x10\x00\x10\x00UN\x00\x00" + size.to_bytes(4, "little") + bytes(size)
 
         def store(net: LDicomNet, message_id: int) -> None:
@@ -276,7 +276,7 @@ class Works(Iscl):
             for net in nets:
                 net.answers["on_receive_associate_request"] = accept_all
                 net.timeouts = Timeouts(secure=SECONDS, shutdown=2)
-                net.set_max_message_length_iscl(100_000)
+                net.set_max_message_length_iscl(30_000)
                 self.addCleanup(net.close_forced)
             requestor, acceptor = self.associate(nets, tcp)
             threads = [
