@@ -136,10 +136,10 @@ class Inbound:
             self._low = self._high = 0
             return self._view
         kept = self._high - self._low
-        if self._crowded and not kept and len(self._buffer) < _BUSY_BUFFER:
+        if self._crowded and not kept and len(self._buffer) < _BUSY_BUFFER and self._contexts:  # data, no mere flood
             self._replace(_BUSY_BUFFER)
         elif kept == len(self._buffer):
-            self._replace(2 * kept)
+            self._replace(self._grown())
         elif self._low:
             self._buffer[:kept] = self._buffer[self._low : self._high]
         self._low, self._high = 0, kept
@@ -152,6 +152,12 @@ class Inbound:
         if len(self._buffer) > _IDLE_BUFFER and self._low == self._high:
             self._replace(_IDLE_BUFFER)
             self._low = self._high = 0
+
+    def _grown(self) -> int:
+        """Bytes of the next buffer, when this one is full of a PDU that is awaited whole: twice as many, or what that
+        PDU needs where that is not much more."""
+        size, wanted = len(self._buffer), _HEADER + int(PDU_HEADER.unpack_from(self._buffer, self._low)[2])
+        return wanted if size < wanted <= 3 * size else 2 * size
 
     def _replace(self, size: int) -> None:
         kept = self._view[self._low : self._high]

@@ -536,6 +536,20 @@ class Memory(unittest.TestCase):
             parts = [data[at : at + 30_000] for at in range(0, len(data), 30_000)]
             self.assertLessEqual(self.sizes(parts, raw=raw)[0], 2 * len(data))
 
+    def test_without_an_association_a_flood_gets_no_large_buffer(self) -> None:
+        inbound = Inbound(Log(), Limits())
+        feed(inbound, pdu(99, b"", 16 << 20))
+        for _ in range(8):
+            feed(inbound, bytes(1 << 20))
+            self.assertLessEqual(len(inbound.room()), 64 << 10)
+
+    def test_a_whole_pdu_gets_no_more_than_it_needs(self) -> None:
+        """Once that is not much more than what has come."""
+        rows = ((1 << 20, 600_000, (1 << 20) + 6), (70_000, 65_536, 70_006), (1 << 20, 65_536, 1 << 17))
+        for length, sent, most in rows:
+            with self.subTest(length=length, sent=sent):
+                self.assertLessEqual(self.sizes([pdu(1, bytes(sent - 6), length)])[1].room().nbytes + sent, most)
+
     def test_rest_gives_a_large_buffer_back(self) -> None:
         largest, inbound = self.sizes([store(1, bytes(1 << 20), 16000)] * 3)
         self.assertGreater(largest, 64 << 10)
@@ -546,6 +560,7 @@ class Memory(unittest.TestCase):
         for before in (b"", RELEASE * 100_000):  # a small buffer, and a large one
             log = Log()
             inbound = Inbound(log, Limits())
+            inbound.establish(CONTEXTS, 0)
             feed(inbound, before + RELEASE[:7])
             inbound.rest()
             log.events.clear()
