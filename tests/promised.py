@@ -3,21 +3,25 @@
     python -m tests.promised '{"artim": 0.8}' '{"spool": 1000}'
 
 The lines are "starve" (no descriptor beyond those that are open now), "feed" (as many as before), "report" (what there
-is, which takes no descriptor) and "rest" (the same once idle threads have ended, with what is open). Each is answered
-by a line of JSON. `Promised` is the other side of it.
+is, which takes no descriptor), "unread" (what the readers have not read yet) and "rest" (a report once idle threads
+have ended, with what is open). Each is answered by a line of JSON. `Promised` is the other side of it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import fcntl
 import gc
 import json
 import logging
 import os
 import resource
+import stat
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
 from collections.abc import Mapping
@@ -70,6 +74,16 @@ def report(server: LDicomNet, lines: Lines) -> dict[str, Any]:
     }
 
 
+def unread() -> int:
+    """Bytes that have come and that nobody has read yet."""
+    total = 0
+    for descriptor in range(3, 64):
+        with contextlib.suppress(OSError):  # it is no connection
+            if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                total += int.from_bytes(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)), sys.byteorder)
+    return total
+
+
 def obey(word: str, server: LDicomNet, lines: Lines) -> dict[str, Any] | None:
     """Do what one line says; None for "stop"."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -89,6 +103,8 @@ def obey(word: str, server: LDicomNet, lines: Lines) -> dict[str, Any] | None:
             held = {"descriptors": len(os.listdir("/proc/self/fd")), "files": len(os.listdir(os.environ["TMPDIR"]))}
             held |= {"threads": threading.active_count(), "objects": sum(objects().values())}
             return held | report(server, lines)
+        case "unread":
+            return {"bytes": unread()}
         case "report":
             return report(server, lines)
     return None

@@ -140,7 +140,6 @@ def once(data: bytes) -> Attack:
     return lambda: iter((data,))
 
 
-_UNKNOWN = raw.request(raw.CONTEXTS + raw.item(0x99, bytes(100)) * 1000)
 _SMALLEST = raw.request(raw.CONTEXTS + raw.item(0x99) * 50_000)
 _SUB_ITEMS = raw.request(user_information=raw.item(0x50, raw.item(0x99) * 16_000))
 _SYNTAXES = raw.request(raw.context(1, raw.VERIFICATION, *["1"] * 12_000))
@@ -152,7 +151,6 @@ BEFORE: tuple[tuple[str, Attack], ...] = (
     ("an abort of 4 GB", repeated(b"x" * KB, before=b"\7\0\xff\xff\xff\xff")),
     ("1 MB declared, and 100 bytes", once(pdu(1, b"x" * 100, MB))),
     ("a quarter of 1 MB declared", once(pdu(1, b"x" * (MB // 4), MB))),
-    ("items of which none is known", once(_UNKNOWN)),
     ("the smallest items", once(_SMALLEST)),
     ("the smallest sub-items", once(_SUB_ITEMS)),
     ("the smallest syntaxes", once(_SYNTAXES)),
@@ -213,7 +211,9 @@ class Memory(unittest.TestCase):
                 data = next(pieces, None)
                 if data is None or not peer.send(data, 0.3):
                     del sending[peer]
-        server.ask("report")  # so that it has had its turn
+        until = monotonic() + self.TIMES["artim"] / 2
+        while server.ask("unread")["bytes"] and monotonic() < until:
+            pass  # where it has read all, the worst is over; and some it does not read
         anonymous, peak = server.memory()
         for peer in peers:
             peer.reset()
@@ -237,8 +237,9 @@ class Memory(unittest.TestCase):
     def test_a_request_as_long_as_it_may_be(self) -> None:
         """It takes its 1 MB, and half of it again while the buffer grows; some copies of it while it is looked at."""
         whole = raw.request(raw.CONTEXTS + raw.item(0x99, bytes(1100)) * 940)
-        self.check((("half", once(whole[: MB // 2])), ("all but a byte", once(whole[:-1]))), 2.0)
-        self.check((("the whole", once(whole)),), 4.0)
+        self.check((("half", once(whole[: MB // 2])), ("all but a byte", once(whole[:-1]))), 2.5)
+        few = raw.request(raw.CONTEXTS + raw.item(0x99, bytes(100)) * 1000)
+        self.check((("the whole", once(whole)), ("as many items as may be", once(few))), 4.0)
 
     def test_within_an_association(self) -> None:
         self.check(WITHIN, 64.0, raw.request())
