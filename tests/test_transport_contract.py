@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 import unittest
 from collections.abc import Callable
+from contextlib import suppress
 from time import monotonic
+from unittest import mock
 
 from ldicomnet import (
     ErrorCode,
@@ -17,7 +20,7 @@ from ldicomnet import (
     TLSContextSettings,
 )
 from ldicomnet.status import IpType
-from ldicomnet.transport import Transport
+from ldicomnet.transport import Transport, tcp
 from ldicomnet.transport.memory import pair
 from ldicomnet.transport.tcp import Route, SocketOptions, TcpTransport
 
@@ -262,6 +265,47 @@ class Tcp(Contract, unittest.TestCase):
     """Over TCP."""
 
     made = staticmethod(over_tcp)
+
+
+@unittest.skipUnless(sys.platform == "linux", "other systems do not say what a peer has taken")
+class Unread(unittest.TestCase):
+    """Who does not read gets a reset in the end: the kernel keeps nothing for it, and it hears of the end."""
+
+    def end_of(self, spoil: Callable[[Transport], None]) -> None:
+        """What the peer reads, after this."""
+        one, other = over_tcp(0.3)
+        self.addCleanup(other.dispose)
+        other.set_timeout(SECONDS)
+        spoil(one)
+        one.close()
+        one.dispose()
+        while other.read_into(memoryview(bytearray(1 << 20)), False):
+            pass
+
+    def test_after_a_write_that_waited_too_long(self) -> None:
+        def fill(one: Transport) -> None:
+            with self.assertRaises(LDicomTimeoutError):
+                for _ in range(1000):
+                    one.write([b"x" * 100_000])
+
+        with self.assertRaises(LDicomTransportError) as caught:
+            self.end_of(fill)
+        self.assertEqual(caught.exception.code, ErrorCode.NET_CONNECTION_RESET)
+
+    def test_what_was_sent_before_a_farewell_counts(self) -> None:
+        def say_farewell(one: Transport) -> None:
+            one.write([b"x" * 150_000])  # the kernel takes it, and the peer does not
+            with mock.patch.object(tcp, "_A_WHILE", 0.0):
+                one.hurry(0.1)
+            with suppress(LDicomTimeoutError):
+                one.write([b"farewell"])
+
+        with self.assertRaises(LDicomTransportError) as caught:
+            self.end_of(say_farewell)
+        self.assertEqual(caught.exception.code, ErrorCode.NET_CONNECTION_RESET)
+
+    def test_who_may_still_read_is_left_alone(self) -> None:
+        self.end_of(lambda one: one.write([b"x" * 1000]))
 
 
 class TlsOverMemory(Contract, unittest.TestCase):

@@ -24,6 +24,10 @@ _FLOOR = 1 << 10
 """Bytes for each second below which a peer does not read."""
 _IS_WINDOWS = sys.platform == "win32"
 _PEEK = socket.MSG_PEEK | getattr(socket, "MSG_DONTWAIT", 0)
+_AT_ONCE = struct.pack("HH" if _IS_WINDOWS else "ii", 1, 0)
+"""`linger` of no time: a reset, and nothing is kept."""
+_A_WHILE = 0.5
+"""Seconds in which a peer that reads at all has taken what was sent last."""
 _MORE = getattr(socket, "MSG_MORE", 0)
 """Linux: the kernel joins what follows to this, for at most 200 ms."""
 _GATHERS = hasattr(socket.socket, "sendmsg")
@@ -103,6 +107,8 @@ class TcpTransport:
         self._closed = False
         self._broken: OSError | None = None  # what a look ahead has found
         self._is_shut = False
+        self._is_stuck = False  # the peer did not read what was sent
+        self._wrote_at = 0.0  # when something was sent last, on the monotonic clock
         self._timeout: float | None = None
         self._host: Address | None = None
         self._peer: Address = (route.peer_address, route.peer_port) if route else ("", 0)
@@ -197,7 +203,7 @@ class TcpTransport:
         flags = _MORE if more else 0
         sock = self._sock
         assert sock is not None
-        began = monotonic()
+        began = self._wrote_at = monotonic()
         try:
             if len(buffers) == 1:
                 sent = sock.send(buffers[0], flags)
@@ -213,6 +219,7 @@ class TcpTransport:
                 if left:
                     self._write_rest(sock, _tail(some, left), flags, began)
         except (BlockingIOError, TimeoutError):
+            self._is_stuck = True
             raise LDicomTimeoutError(
                 f"{_name(self._peer)} has read nothing, or next to nothing, for {self._send_timeout} seconds"
             ) from None
@@ -265,6 +272,7 @@ class TcpTransport:
 
     def hurry(self, seconds: float) -> None:
         """See `Transport.hurry`."""
+        self._is_stuck = self._is_unread()
         if self._send_timeout is not None:
             seconds = min(seconds, self._send_timeout)
         self._send_timeout = seconds
@@ -284,10 +292,20 @@ class TcpTransport:
                 sock.shutdown(socket.SHUT_RDWR)
 
     def dispose(self) -> None:
-        """Close the socket."""
+        """Close the socket. What a peer does not read the kernel would hold for many minutes, and the peer might not
+        hear of the end: it gets a reset."""
         if self._sock is not None:
             _ = self.host
+            if self._is_unread():
+                with contextlib.suppress(OSError):
+                    self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
             self._sock.close()
+
+    def _is_unread(self) -> bool:
+        """Whether the peer has had a while to take what was sent, and has not."""
+        if self._is_stuck or self._sock is None or monotonic() - self._wrote_at <= _A_WHILE:
+            return self._is_stuck
+        return _unsent(self._sock) > 0
 
     @property
     def host(self) -> Address:
@@ -330,6 +348,19 @@ def _peer_addresses(route: Route, what: str) -> list[tuple[socket.AddressFamily,
     except _UNFIT as error:
         raise _translate(error, what) from error
     return [(entry[0], entry[4]) for entry in found]
+
+
+def _unsent(sock: socket.socket) -> int:
+    """Bytes that the peer has not acknowledged; 0 where the system does not say so."""
+    if sys.platform != "linux":
+        return 0
+    import fcntl
+    import termios
+
+    try:
+        return int.from_bytes(fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+    except OSError:
+        return 0
 
 
 def _name(address: Address) -> str:
