@@ -352,17 +352,20 @@ class WithoutThreads(Connections):
         other = self.connect(server)
         self.wait_for_clients(server, 1)
         waited: list[float] = []
+        closed = threading.Event()
 
         def close_all(net: Recorder, *_: Any) -> None:
-            if net is server and not waited:
+            if net is server and not closed.is_set():
                 begun = monotonic()
                 server.server_close()
                 waited.append(monotonic() - begun)
+                closed.set()
 
         server.answers["on_close"] = close_all
         self.connect(server).close()
         self.assertEqual(self.answer(other), b"")
         server.wait_for("on_close", 2)
+        self.assertTrue(closed.wait(SECONDS))
         self.assertLess(waited[0], 1)
 
     def test_a_hook_of_ones_own_is_not_relied_on(self) -> None:

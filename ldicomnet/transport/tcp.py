@@ -359,7 +359,7 @@ def _unsent(sock: socket.socket) -> int:
 
     try:
         return int.from_bytes(fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
-    except OSError:
+    except (OSError, ValueError):  # it is closed
         return 0
 
 
