@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import unittest
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from ldicomnet.transport.memory import pair
 
 SECONDS = 10.0
 """How long a test waits for what must happen."""
+SHARE = float(os.environ.get("LDICOMNET_TEST_SHARE", "1"))
+"""How much is done of what is drawn by chance or repeated often, 1 is all; CI does all of it on one interpreter."""
 IMPLICIT, EXPLICIT, BIG, DEFLATED = (
     "1.2.840.10008.1.2",
     "1.2.840.10008.1.2.1",

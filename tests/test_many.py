@@ -18,10 +18,10 @@ from ldicomnet.message import BY_NAME, build
 from ldicomnet.pdu import DataTransfer, DataValue
 from ldicomnet.threads import let_idle_end
 
-from .support import SECONDS, VERIFICATION, accept_all, request
+from .support import SECONDS, SHARE, VERIFICATION, accept_all, request
 
 ROOT = Path(__file__).resolve().parent.parent
-IN_SEQUENCE, AT_ONCE, CALLERS = 10_000, 1_000, 4
+IN_SEQUENCE, AT_ONCE, CALLERS = max(2_000, int(10_000 * SHARE)), 1_000, 4
 ASKED = request((VERIFICATION, "1.2.840.10008.1.2")).to_request().encode()
 ECHO = DataTransfer(
     [DataValue(1, True, True, build(BY_NAME["c_echo_request"], 1, (1, VERIFICATION), False).command_set)]

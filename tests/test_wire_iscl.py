@@ -17,6 +17,7 @@ from ldicomnet.transport.tcp import TcpTransport
 from . import test_wire_scp as plain
 from .iscl_ends import SETUP, FixedCard
 from .raw import Peer
+from .support import SHARE
 
 NEVER_READS = 988
 KEYS = "authentication 1 133457799BBCDFF1\nencryption 1 0E329232EA6D0D73\n"
@@ -67,6 +68,7 @@ class IsclPeer(Peer):
         return cls(IsclSocket(bare.sock))  # type: ignore[arg-type]
 
 
+@unittest.skipIf(SHARE < 1, "LDICOMNET_TEST_SHARE: all of it is done on another interpreter")
 class WireIscl(plain.WireScp):
     """All areas against one server."""
 

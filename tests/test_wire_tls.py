@@ -11,6 +11,7 @@ from unittest import mock
 from . import test_wire_scp as plain
 from .certificates import certificate, key
 from .raw import Peer
+from .support import SHARE
 
 
 @functools.cache
@@ -39,6 +40,7 @@ class TlsPeer(Peer):
             pass
 
 
+@unittest.skipIf(SHARE < 1, "LDICOMNET_TEST_SHARE: all of it is done on another interpreter")
 class WireTls(plain.WireScp):
     """All areas against one server with mutual authentication."""
 
