@@ -233,6 +233,8 @@ class Settings(unittest.TestCase):
             ("OPTIONS", {"options": "NO_SSLv2"}),
             ("VERIFY_MODE", {"verify_mode": 8}),
             ("VERIFY_MODE", {"verify_mode": None}),
+            ("VERIFY_MODE", {"verify_mode": 2}),  # asks for a certificate that nobody verifies
+            ("VERIFY_MODE", {"verify_mode": 4}),
             ("VERIFY_DEPTH", {"verify_depth": -1}),
             ("VERIFY_DEPTH", {"verify_depth": 101}),
             ("CA_FILE", {"verify_mode": 3}),
@@ -479,6 +481,17 @@ class Loading(unittest.TestCase):
         ):
             with self.subTest(arguments=[str(each)[-20:] for each in arguments]):
                 self.assertEqual(self.code(*arguments), code)
+
+    def test_a_key_is_in_no_error(self) -> None:
+        """Whatever it is given as."""
+        text = Path(key("server")).read_text(encoding="ascii")
+        loading.read(text, ErrorCode.PRIVATE_KEY_LOAD)
+        for source in (bytearray(text.encode()), text.replace("-----BEGIN", "BEGIN"), text[-80:] + "\n", 7):
+            with self.assertRaises(LDicomSecurityError) as caught:
+                loading.read(source, ErrorCode.PRIVATE_KEY_LOAD)  # type: ignore[arg-type]
+            self.assertNotIn("MIG", str(caught.exception))
+            self.assertNotIn(text[-60:-40], str(caught.exception))
+            self.assertIsNone(caught.exception.__cause__)
 
     def test_keys_leave_no_file_behind(self) -> None:
         """Where the system has no files in memory, OpenSSL reads one that holds an encrypted key, for a moment."""

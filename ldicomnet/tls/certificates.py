@@ -31,6 +31,7 @@ from .settings import Source
 from .texts import is_in_time, kind_of, name_of
 
 Password = Callable[[], str | bytes | None]
+_LONGEST_PATH = 4096
 _LONGEST = 16 << 20
 """Bytes of a file; no list of certificates or of revoked ones is longer."""
 _WRONG = (ValueError, TypeError, UnsupportedAlgorithm, SSLError)
@@ -231,16 +232,22 @@ def read(source: Source, code: ErrorCode) -> bytes:
     """
     if isinstance(source, bytes):
         return source
+    if isinstance(source, str) and "-----BEGIN" in source:
+        return source.encode()
     try:
         with Path(source).open("rb") as file:
             data = file.read(_LONGEST + 1)
     except (OSError, TypeError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
-        raise LDicomSecurityError(code, f"{source!r} cannot be read: {why}") from error
+        raise LDicomSecurityError(code, f"{_place(source)} cannot be read: {why}") from None
     if len(data) > _LONGEST:
-        raise LDicomSecurityError(code, f"{source!r} is longer than any file of certificates")
+        raise LDicomSecurityError(code, f"{_place(source)} is longer than any file of certificates")
     return data
 
 
 def _place(source: Source) -> str:
-    return "the data given" if isinstance(source, bytes) else ascii(os.fspath(source))
+    """What to call it in an error: never what may be a key itself."""
+    if not isinstance(source, str | os.PathLike):
+        return f"the {type(source).__name__} given"
+    path = os.fspath(source)
+    return "the data given" if len(path) > _LONGEST_PATH or "\n" in str(path) else ascii(path)

@@ -225,6 +225,7 @@ def _set_verification(context: ssl.SSLContext, plan: Plan, server: bool) -> None
     elif verifies and not settings.verify_by_hook:
         context.verify_mode = ssl.CERT_REQUIRED
         context.check_hostname = settings.check_name
+        context.hostname_checks_common_name = False  # RFC 9525: names are in the subject alternative name
     elif not verifies and not settings.has_trust:
         return
     _load_trust(context, settings, server)

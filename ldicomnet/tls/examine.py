@@ -1,6 +1,7 @@
 """A certificate chain looked at by this library, for programs that decide themselves whom they trust.
 
-OpenSSL verifies everywhere else, and nothing here makes a chain trusted that OpenSSL refuses.
+OpenSSL verifies everywhere else, and looks at more: path lengths, key usage of issuers, name constraints, the age of
+lists of revoked certificates. What is good here has not been verified.
 """
 
 from __future__ import annotations

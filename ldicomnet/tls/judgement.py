@@ -119,7 +119,7 @@ class Judge:
                     of_verification(number) if number else ErrorCode.X509_CERT_REJECTED,
                     f"certificate {name_of(certificate)} is not accepted: {text} (X.509 error {number})",
                 )
-        return all(number == 0 for _certificate, number in findings)
+        return False  # OpenSSL, which looks at more, has not verified it
 
 
 def _decoded(chain: list[bytes]) -> list[x509.Certificate]:

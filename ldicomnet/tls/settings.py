@@ -161,6 +161,8 @@ class TLSContextSettings:
         """
         if not isinstance(self.verify_mode, int) or not 0 <= self.verify_mode <= 7:
             raise _wrong("VERIFY_MODE", "verify_mode", self.verify_mode, "a VerifyMode")
+        if self.verify_mode and not self.verify_mode & VerifyMode.PEER:
+            raise _wrong("VERIFY_MODE", "verify_mode", self.verify_mode, "PEER, which the others only add to,")
         return VerifyMode(self.verify_mode)
 
     def checked_depth(self) -> int:

@@ -222,6 +222,8 @@ class TlsTransport:
                 raise self._error from error
         if count > 0:
             self._has_data = True
+        if self._outgoing.pending:  # answers to a change of keys: a peer could ask for any number of them
+            self._flush_unless_written()
         return count
 
     def _note(self, error: ssl.SSLError) -> None:
@@ -230,10 +232,14 @@ class TlsTransport:
         if not self._server and not self._has_data and is_about_certificate(error):
             what = "TLS: this side's certificate, which the peer looks at only after the handshake (TLS 1.3)"
         self._error = self.failure = translate(error, what)
+        self._flush_unless_written()  # our alert
+
+    def _flush_unless_written(self) -> None:
+        """Of the reader: send what OpenSSL has to say, unless a writer is at work, who takes it along."""
         if self._writing.acquire(blocking=False):
             try:
                 with suppress(LDicomError):
-                    self._flush()  # our alert
+                    self._flush()
             finally:
                 self._writing.release()
 
