@@ -232,10 +232,7 @@ class Conversation:
         body = None if dataset is None else to_body(dataset, self._syntaxes[presentation_id], group_length)
         if self._changes_responses and message.is_response:
             message = self._changed(message)
-        if message.kind.is_final:
-            self._send_final(message, body)
-        else:
-            self._send_whole(message, body)
+        self._transmit(message, body)
 
     def _new_message(self, row: Row, presentation_id: int, values: tuple[Any, ...], has_data_set: bool) -> Message:
         """The message; kept for the next of its kind, which may differ in its ID alone, as echoes do, and the answers
@@ -273,13 +270,13 @@ class Conversation:
         except LDicomProtocolError as error:
             raise LDicomUsageError(f"command_set is not one: {error}") from error
         body = None if dataset is None else to_body(dataset, self._syntaxes[presentation_id], group_length)
-        if message.is_final:
-            self._send_final(message, body)
-        else:
-            self._send_whole(message, body)
+        self._transmit(message, body)
 
-    def _send_final(self, message: Message, body: Body | None) -> None:
-        """The final response answers its request, and not the next one, which may have the same message ID."""
+    def _transmit(self, message: Message, body: Body | None) -> None:
+        """Send; the final response to a request answers it, and not the next one, which may have the same ID."""
+        if not message.kind.is_final:
+            self._send_whole(message, body)
+            return
         unanswered, message_id = self._unanswered, message.message_id
         request = unanswered.get(message_id)
         self._send_whole(message, body)

@@ -485,10 +485,7 @@ class Engine:
         """A whole message: a response renews or ends the wait for it."""
         self.sender.has_queued = False
         tally, kind = self.sender.tally, message.kind
-        if kind.number in tally.received:
-            tally.received[kind.number] += 1
-        else:
-            tally.begin(tally.received, kind.number)
+        tally.count(tally.received, kind.number)
         tally.bytes_received = self._inbound.payload
         if kind.is_final or self._operations.awaited:
             self._settle(message)

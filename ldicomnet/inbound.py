@@ -181,7 +181,7 @@ class Inbound:
             pass
         if self._gathered and self._high >= _ENOUGH:
             self._flush()
-        return self._high > self._low or self._context != 0 or self._pdu_left != 0 or self._skip != 0
+        return self.is_unfinished
 
     def end(self) -> None:
         """The connection is over: an unfinished data set goes, and so does the buffer."""

@@ -111,7 +111,7 @@ class Sender:
     @property
     def is_ending(self) -> bool:
         """Whether the association is over, or about to be although the machine does not say so yet."""
-        return not self.is_open or self._interrupted or self.is_broken or self.operations.is_over
+        return not self.is_open or self._interrupted or self.operations.is_over
 
     @property
     def queued(self) -> int:
@@ -283,8 +283,7 @@ class Sender:
 
     def _begin(self, message: Message) -> bool:
         """Whether the window lets the request leave now; waits for that, but not on the reader thread."""
-        if self.is_broken or self._machine.state not in SENDS_DATA:
-            self.check_associated()
+        self.check_associated()
         is_behind = self._in_turn and self.outbox.is_reader  # requests of hooks leave in the order they were sent in
         if not is_behind and self.operations.begin(message.message_id, message.presentation_id):
             return True
@@ -352,8 +351,7 @@ class Sender:
         kind = message.kind
         self._sending_message = True
         try:
-            if self.is_broken or self._machine.state not in SENDS_DATA:
-                self.check_associated()
+            self.check_associated()
             buffers = None if self._tells_progress else whole(message, body, self._longest)
             if buffers is None:
                 self._send_batches(message, body)
@@ -370,12 +368,8 @@ class Sender:
             self._sending_message = False
         if kind.expects_response:
             self.operations.sent(message.message_id)
-        tally = self.tally
-        if kind.number in tally.sent:
-            tally.sent[kind.number] += 1
-        else:
-            tally.begin(tally.sent, kind.number)
-        tally.bytes_sent += len(message.command_set) if body is None else _size(message, body)
+        self.tally.count(self.tally.sent, kind.number)
+        self.tally.bytes_sent += _size(message, body)
         self.sent_at = monotonic()
 
     def _is_in_a_row(self) -> bool:

@@ -101,6 +101,13 @@ class Tally:
         self._aborts: dict[tuple[str, int, int], int] = {}
         self._timeouts: dict[str, int] = {}
 
+    def count(self, counts: dict[int, int], kind: int) -> None:
+        """One more message of a kind."""
+        if kind in counts:
+            counts[kind] += 1
+        else:
+            self.begin(counts, kind)
+
     def begin(self, counts: dict[int, int], kind: int) -> None:
         """The first message of a kind; what is of no known kind, or of one too many, counts as one."""
         number = kind >> 16 if kind > _FIELD else kind

@@ -250,4 +250,5 @@ def _place(source: Source) -> str:
     if not isinstance(source, str | os.PathLike):
         return f"the {type(source).__name__} given"
     path = os.fspath(source)
-    return "the data given" if len(path) > _LONGEST_PATH or "\n" in str(path) else ascii(path)
+    is_data = len(path) > _LONGEST_PATH or any(sign in str(path) for sign in ("\n", "-----BEGIN"))
+    return "the data given" if is_data else ascii(path)

@@ -129,7 +129,6 @@ class TlsSetup:
         self.settings = replace(settings, pins=pins)
         self._generation = None
 
-
     def set_cipher(self, index: int, cipher: int) -> None:
         """Put a suite into the list; NONE empties a slot."""
         self._check_index(index)
