@@ -28,27 +28,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ldicomnet import LDicomAssociate, LDicomNet, Limits, Status, Timeouts
+from ldicomnet import LDicomNet, Limits, Timeouts
 from ldicomnet.threads import let_idle_end
 
 from .leftovers import objects
-from .support import SECONDS, accept_all
+from .support import SECONDS, Taking
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-class Serving(LDicomNet):
-    """Accepts everything, and takes every object without looking at it."""
-
-    def on_receive_associate_request(self, associate: LDicomAssociate) -> None:
-        """Whatever is wanted."""
-        accept_all(self, associate)
-
-    def on_receive_c_store_request(
-        self, presentation_id: int, message_id: int, sop_class_uid: str, sop_instance_uid: str, *rest: Any
-    ) -> None:
-        """It is there; that is all."""
-        self.send_c_store_response(presentation_id, message_id, sop_class_uid, sop_instance_uid, Status.SUCCESS)
 
 
 class Lines(logging.Handler):
@@ -114,7 +100,7 @@ def main(timeouts: str, limits: str) -> int:
     """Serve until the input says, or ends."""
     lines = Lines()
     logging.getLogger().addHandler(lines)
-    server = Serving()
+    server = Taking()
     server.timeouts, server.limits = Timeouts(**json.loads(timeouts)), Limits(**json.loads(limits))
     server.listen("127.0.0.1")
     print(json.dumps({"port": server.get_host_info()[1]}), flush=True)

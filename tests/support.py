@@ -6,11 +6,15 @@ import os
 import threading
 import unittest
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
-from ldicomnet import ANY_TRANSFER, LDicomAssociate, LDicomNet, Timeouts
+from ldicomnet import ANY_TRANSFER, LDicomAssociate, LDicomNet, Status, Timeouts
 from ldicomnet.message import ROWS
 from ldicomnet.transport.memory import pair
+
+from . import raw
+from .raw import Peer
 
 SECONDS = 10.0
 """How long a test waits for what must happen."""
@@ -111,6 +115,53 @@ def request(*contexts: tuple[str, Any]) -> LDicomAssociate:
     return associate
 
 
+def associate_with(requestor: Recorder, server: LDicomNet, *contexts: tuple[str, Any]) -> None:
+    """Connect to a listening object over TCP, and associate."""
+    requestor.connect("", 0, *server.get_host_info())
+    requestor.wait_for("on_connect")
+    requestor.send_associate_request(request(*contexts))
+    requestor.wait_for("on_receive_associate_accept")
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for what nobody tells."""
+    until = monotonic() + SECONDS
+    while not condition():
+        assert monotonic() < until, "it did not come about"
+        threading.Event().wait(0.005)
+
+
+class Taking(LDicomNet):
+    """Accepts everything, and takes every object without looking at it."""
+
+    def on_receive_associate_request(self, associate: LDicomAssociate) -> None:
+        """Whatever is wanted."""
+        accept_all(self, associate)
+
+    def on_receive_c_store_request(
+        self, presentation_id: int, message_id: int, sop_class_uid: str, sop_instance_uid: str, *rest: Any
+    ) -> None:
+        """It is there; that is all."""
+        self.send_c_store_response(presentation_id, message_id, sop_class_uid, sop_instance_uid, Status.SUCCESS)
+
+
+class ByHand(unittest.TestCase):
+    """Tests with a peer made by hand."""
+
+    def peer_of(self, server: LDicomNet) -> Peer:
+        """A peer, associated: context 1 for C-ECHO, 3 for CT."""
+        peer = Peer.connect(server.get_host_info()[1])
+        self.addCleanup(peer.close)
+        peer.send(raw.request())
+        self.answer(peer, "AC 1:0 3:0")
+        return peer
+
+    def answer(self, peer: Peer, expected: str) -> None:
+        """The next thing that the peer hears."""
+        self.assertTrue(peer.next(monotonic() + SECONDS), peer.transcript)
+        self.assertEqual(peer.transcript[-1], expected)
+
+
 class Ends(unittest.TestCase):
     """Tests with a requestor and an acceptor; every connection is closed at the end."""
 
@@ -152,10 +203,7 @@ class Ends(unittest.TestCase):
         server = self.acceptor()
         server.listen("127.0.0.1")
         requestor = self.requestor()
-        requestor.connect("", 0, *server.get_host_info())
-        requestor.wait_for("on_connect")
-        requestor.send_associate_request(request(*contexts))
-        requestor.wait_for("on_receive_associate_accept")
+        associate_with(requestor, server, *contexts)
         client = server.get_client(0)
         assert isinstance(client, Recorder)
         self.addCleanup(client.close_forced)

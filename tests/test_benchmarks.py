@@ -13,16 +13,16 @@ import sys
 import tempfile
 import threading
 import unittest
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from time import monotonic, perf_counter
+from time import perf_counter
 from typing import Any
 
 from benchmarks.delay_proxy import RESET_ON_CLOSE, DelayProxy
 from ldicomnet import LDicomDS
 from ldicomnet.part10 import encode_header
 
-from .support import CT, EXPLICIT, SECONDS
+from .support import CT, EXPLICIT, SECONDS, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -211,12 +211,6 @@ class Line(unittest.TestCase):
                 there.settimeout(SECONDS)
                 yield here, there
 
-    def wait_until(self, condition: Callable[[], bool]) -> None:
-        until = monotonic() + SECONDS
-        while not condition():
-            self.assertLess(monotonic(), until)
-            threading.Event().wait(0.005)
-
     def test_there_and_back(self) -> None:
         times = []
         with self.proxy() as proxy, self.joined(proxy) as (here, there):
@@ -257,7 +251,7 @@ class Line(unittest.TestCase):
                 there.sendall(b"answer")  # the other direction stands
                 there.shutdown(socket.SHUT_WR)
                 self.assertEqual(self.all_of(here), b"answer")
-            self.wait_until(lambda: proxy.connections == 0)
+            wait_until(lambda: proxy.connections == 0)
 
     def all_of(self, sock: socket.socket) -> bytes:
         """Everything up to the end."""
@@ -276,7 +270,7 @@ class Line(unittest.TestCase):
                 one.close()
                 with self.assertRaises(ConnectionResetError):
                     other.recv(9)
-                self.wait_until(lambda proxy=proxy: proxy.connections == 0)  # type: ignore[misc]
+                wait_until(lambda proxy=proxy: proxy.connections == 0)  # type: ignore[misc]
 
     def test_closed_with_connections_open(self) -> None:
         with contextlib.ExitStack() as stack:

@@ -9,7 +9,6 @@ import sys
 import threading
 import unittest
 from pathlib import Path
-from time import monotonic
 from typing import Any
 from unittest import mock
 
@@ -19,9 +18,9 @@ from ldicomnet.duplicates import is_same
 from ldicomnet.part10 import encode_header
 
 from . import raw
-from .raw import COMMAND, CT, EXPLICIT, IMPLICIT, LAST, Peer, p_data, pdv
+from .raw import COMMAND, CT, EXPLICIT, IMPLICIT, LAST, p_data, pdv
 from .storing import ROOT, SAMPLES, Faults, Process, Storing, be_quiet, fails, object_of, stored_data
-from .support import SECONDS
+from .support import SECONDS, ByHand
 
 DUPLICATE = Status.DUPLICATE_INSTANCE
 MODES = ("replace", "keep", "refuse")
@@ -176,25 +175,12 @@ def longer_meta(meta: bytes) -> bytes:
     return meta[:8] + length.to_bytes(4, "little") + meta[12:] + title
 
 
-class AtTheSameMoment(Storing):
+class AtTheSameMoment(Storing, ByHand):
     """Two writers and one name: one whole file, and success for no other."""
 
     def setUp(self) -> None:
         super().setUp()
         be_quiet(self)
-
-    def peer_of(self, server: Any) -> Peer:
-        """A peer made by hand, associated."""
-        peer = Peer.connect(server.get_host_info()[1])
-        self.addCleanup(peer.close)
-        peer.send(raw.request())
-        self.answer(peer, "AC 1:0 3:0")
-        return peer
-
-    def answer(self, peer: Peer, expected: str) -> None:
-        """The next thing that the peer hears."""
-        self.assertTrue(peer.next(monotonic() + SECONDS), peer.transcript)
-        self.assertEqual(peer.transcript[-1], expected)
 
     def test_both_have_begun(self) -> None:
         """The one that ends first is the first."""

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import unittest
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
 from unittest import mock
@@ -20,7 +20,7 @@ from benchmarks import fault_proxy
 from benchmarks.delay_proxy import RESET_ON_CLOSE
 from benchmarks.fault_proxy import ACTS, CLIENT, HELD, SERVER, TABLES, Fault, FaultProxy, faults
 
-from .support import SECONDS
+from .support import SECONDS, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 FDS = Path("/proc/self/fd" if Path("/proc/self/fd").exists() else "/dev/fd")
@@ -130,12 +130,6 @@ class Line(unittest.TestCase):
             sock.recv(1)
         sock.settimeout(SECONDS)
 
-    def wait_until(self, condition: Callable[[], bool]) -> None:
-        until = monotonic() + SECONDS
-        while not condition():
-            self.assertLess(monotonic(), until)
-            threading.Event().wait(0.005)
-
     # --- no fault ---
 
     def test_everything_passes(self) -> None:
@@ -150,7 +144,7 @@ class Line(unittest.TestCase):
             there.sendall(b"answer")  # the other direction stands
             there.shutdown(socket.SHUT_WR)
             self.assertEqual(self.all_of(here), (b"answer", False))
-            self.wait_until(lambda: proxy.told()["open"] == 0)
+            wait_until(lambda: proxy.told()["open"] == 0)
             self.assertEqual(proxy.told(), {"chosen": {"none": 1}, "fired": {}, "open": 0, "vanished": 0})
 
     def test_what_is_held_is_bounded(self) -> None:
@@ -178,7 +172,7 @@ class Line(unittest.TestCase):
                 one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
                 one.close()
                 self.assertEqual(self.all_of(other), (b"", True))
-                self.wait_until(lambda proxy=proxy: proxy.told()["open"] == 0)  # type: ignore[misc]
+                wait_until(lambda proxy=proxy: proxy.told()["open"] == 0)  # type: ignore[misc]
 
     # --- faults ---
 
@@ -221,7 +215,7 @@ class Line(unittest.TestCase):
                 receiver.sendall(b"yes")
                 receiver.shutdown(socket.SHUT_WR)
                 self.assertEqual(self.all_of(sender), (b"yes", False))
-                self.wait_until(lambda proxy=proxy: proxy.told()["open"] == 0)  # type: ignore[misc]
+                wait_until(lambda proxy=proxy: proxy.told()["open"] == 0)  # type: ignore[misc]
 
     def test_stall(self) -> None:
         for fault in self.both_ways("stall", seconds=0.4):
@@ -254,7 +248,7 @@ class Line(unittest.TestCase):
                 self.assert_silent(there)
                 self.assertEqual((proxy.told()["open"], proxy.told()["vanished"]), (1, 1))
                 there.close()
-                self.wait_until(lambda proxy=proxy: proxy.told()["open"] == 0)  # type: ignore[misc]
+                wait_until(lambda proxy=proxy: proxy.told()["open"] == 0)  # type: ignore[misc]
                 self.assertEqual(proxy.told()["vanished"], 0)
 
     def test_trickle(self) -> None:
@@ -358,7 +352,7 @@ class Line(unittest.TestCase):
             with contextlib.suppress(ConnectionError):  # the reset may come while we still connect
                 with socket.create_connection(("127.0.0.1", proxy.port), SECONDS) as here:
                     self.assertEqual(self.all_of(here), (b"", True))
-            self.wait_until(lambda: proxy.told()["open"] == 0)
+            wait_until(lambda: proxy.told()["open"] == 0)
 
 
 class Program(unittest.TestCase):

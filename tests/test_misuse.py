@@ -31,7 +31,7 @@ from ldicomnet import (
 )
 from ldicomnet.body import FileBody, MemoryBody
 
-from .support import CT, EXPLICIT, IMPLICIT, SECONDS, VERIFICATION, Ends, Recorder, accept_all, request
+from .support import CT, EXPLICIT, IMPLICIT, SECONDS, VERIFICATION, Ends, Recorder, accept_all, associate_with, request
 
 
 class HalfSent(Ends):
@@ -124,10 +124,7 @@ class WithinASend(Ends):
 
         server.create_client = prepare  # type: ignore[method-assign]
         requestor = self.requestor()
-        requestor.connect("", 0, *server.get_host_info())
-        requestor.wait_for("on_connect")
-        requestor.send_associate_request(request((CT, EXPLICIT)))
-        requestor.wait_for("on_receive_associate_accept")
+        associate_with(requestor, server, (CT, EXPLICIT))
         try:
             sent = LDicomDS(MemoryBody(bytes(3 << 20)), EXPLICIT)
             server.get_client(server.get_client_count() - 1).send_c_store_request(1, 1, CT, "1.2", dataset=sent)

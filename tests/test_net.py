@@ -33,7 +33,7 @@ from ldicomnet.engine import Engine
 from ldicomnet.listener import Listener
 from ldicomnet.threads import let_idle_end
 
-from .support import CT, EXPLICIT, SECONDS, Ends, Recorder, accept_all, request
+from .support import CT, EXPLICIT, SECONDS, Ends, Recorder, accept_all, associate_with, request
 
 
 def has_ipv6() -> bool:
@@ -138,10 +138,7 @@ class Listening(Ends):
         server.listen("127.0.0.1")
         first, second = self.requestor(), self.requestor()
         for client in (first, second):
-            client.connect("", 0, *server.get_host_info())
-            client.wait_for("on_connect")
-            client.send_associate_request(request())
-            client.wait_for("on_receive_associate_accept")
+            associate_with(client, server)
         self.assertEqual(server.get_client_count(), 2)
         accepted = server.get_client(0)
         self.assertIs(type(accepted), Recorder)
@@ -164,10 +161,7 @@ class Listening(Ends):
         server = self.acceptor()
         server.listen("127.0.0.1")
         client = self.requestor()
-        client.connect("", 0, *server.get_host_info())
-        client.wait_for("on_connect")
-        client.send_associate_request(request())
-        client.wait_for("on_receive_associate_accept")
+        associate_with(client, server)
         server.server_close()
         client.wait_for("on_close")
         self.assertEqual((server.get_client_count(), server.is_activated()), (0, False))

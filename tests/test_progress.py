@@ -33,7 +33,7 @@ from ldicomnet.transport.memory import pair
 from ldicomnet.transport.tcp import TcpTransport
 
 from . import raw
-from .support import CT, EXPLICIT, IMPLICIT, SECONDS, Ends, Recorder, request
+from .support import CT, EXPLICIT, IMPLICIT, SECONDS, Ends, Recorder, associate_with, request
 
 MB = 1 << 20
 LARGE = 64 * MB
@@ -112,10 +112,7 @@ class Progress(Ends):
             net.enable_progress_event = enabled
         server.answers |= {"on_receive_associate_request": accepted, "on_receive_c_store_request": stored}
         server.listen("127.0.0.1")
-        client.connect("", 0, *server.get_host_info())
-        client.wait_for("on_connect")
-        client.send_associate_request(request())
-        client.wait_for("on_receive_associate_accept")
+        associate_with(client, server)
         return client, server
 
     def send(self, client: Reporter, size: int, number: int = 1) -> None:

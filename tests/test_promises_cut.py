@@ -14,13 +14,13 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from ldicomnet import ErrorCode, LDicomAssociate, LDicomNet, Limits, Status, Timeouts
+from ldicomnet import ErrorCode, LDicomAssociate, LDicomNet, Limits, Timeouts
 
 from . import raw
 from .leftovers import Baseline
 from .raw import IMPLICIT, VERIFICATION, Peer
 from .storing import Storer, Storing, be_quiet, object_of, stored_data
-from .support import SECONDS, accept_all, request
+from .support import SECONDS, Taking, request
 
 QUICK = 0.4
 """Seconds of all deadlines where a peer is silent."""
@@ -59,18 +59,8 @@ class Server(Noting):
         return client
 
 
-class Accepted(Noting):
+class Accepted(Taking, Noting):
     """An accepted connection."""
-
-    def on_receive_associate_request(self, associate: LDicomAssociate) -> None:
-        """Whatever is wanted."""
-        accept_all(self, associate)
-
-    def on_receive_c_store_request(
-        self, presentation_id: int, message_id: int, sop_class_uid: str, sop_instance_uid: str, *rest: Any
-    ) -> None:
-        """It is there; that is all."""
-        self.send_c_store_response(presentation_id, message_id, sop_class_uid, sop_instance_uid, Status.SUCCESS)
 
 
 class Client(Noting):

@@ -28,7 +28,7 @@ from ldicomnet.message import BY_NAME, build
 from ldicomnet.pdu import DataTransfer, DataValue
 from ldicomnet.threads import let_idle_end
 
-from .support import CT, EXPLICIT, SECONDS, VERIFICATION, Ends, Recorder, accept_all, request
+from .support import CT, EXPLICIT, SECONDS, VERIFICATION, Ends, Recorder, accept_all, associate_with, request
 
 OBJECT = LDicomDS.from_bytes(b"\x10\0\x10\0PN\4\0A^B ", EXPLICIT, CT, "1.2.3")
 RELEASE = b"\5\0\0\0\0\4\0\0\0\0"
@@ -70,10 +70,7 @@ class Serving(Ends):
     def assert_served(self, server: LDicomNet) -> None:
         """A well-behaved client is served."""
         client = self.requestor()
-        client.connect("", 0, *server.get_host_info())
-        client.wait_for("on_connect")
-        client.send_associate_request(request())
-        client.wait_for("on_receive_associate_accept")
+        associate_with(client, server)
         client.send_c_echo_request(1, 1)
         self.assertEqual(client.wait_for("on_receive_c_echo_response")[3], Status.SUCCESS)
         client.close()
@@ -446,10 +443,7 @@ class Idle(Serving):
         client = self.requestor()
         client.timeouts = Timeouts(idle=0.4)
         server = self.serve(Timeouts(idle=0.4))
-        client.connect("", 0, *server.get_host_info())
-        client.wait_for("on_connect")
-        client.send_associate_request(request())
-        client.wait_for("on_receive_associate_accept")
+        associate_with(client, server)
         pause, begun, count = threading.Event(), monotonic(), 0
         while monotonic() < begun + 1.2:
             count += 1
@@ -493,10 +487,7 @@ class Idle(Serving):
         server.timeouts = Timeouts(idle=0.1)
         server.listen("127.0.0.1")
         client = self.requestor()
-        client.connect("", 0, *server.get_host_info())
-        client.wait_for("on_connect")
-        client.send_associate_request(request())
-        client.wait_for("on_receive_associate_accept")
+        associate_with(client, server)
         client.send_c_echo_request(1, 1)
         accepted = server.get_client(0)
         assert isinstance(accepted, Working) and accepted._conversation is not None
@@ -534,10 +525,7 @@ class Idle(Serving):
         server.answers["on_receive_associate_request"] = accept_all
         server.timeouts = client.timeouts = Timeouts(idle=0.15)
         server.listen("127.0.0.1")
-        client.connect("", 0, *server.get_host_info())
-        client.wait_for("on_connect")
-        client.send_associate_request(request())
-        client.wait_for("on_receive_associate_accept")
+        associate_with(client, server)
         client.send_c_store_request(3, 1, CT, "1.2.3", dataset=OBJECT)
         threading.Event().wait(0.5)
         self.assertTrue(client.is_associated())
@@ -573,10 +561,7 @@ class Draining(Serving):
     def test_an_association_finishes(self) -> None:
         server = self.serve()
         client = self.requestor()
-        client.connect("", 0, *server.get_host_info())
-        client.wait_for("on_connect")
-        client.send_associate_request(request())
-        client.wait_for("on_receive_associate_accept")
+        associate_with(client, server)
         thread, _took = self.drained(server, SECONDS)
         self.wait_until(lambda: not server.is_activated())
         with self.assertRaises(OSError):
@@ -644,10 +629,7 @@ class Draining(Serving):
 
         server.answers["on_receive_c_echo_request"] = drain
         client = self.requestor()
-        client.connect("", 0, *server.get_host_info())
-        client.wait_for("on_connect")
-        client.send_associate_request(request())
-        client.wait_for("on_receive_associate_accept")
+        associate_with(client, server)
         client.send_c_echo_request(1, 1)
         self.assertEqual(client.wait_for("on_receive_c_echo_response")[3], Status.SUCCESS)
         self.assertLess(took[0], 1)
@@ -661,10 +643,7 @@ class Draining(Serving):
         clients = []
         for _ in range(6):
             client = self.requestor()
-            client.connect("", 0, *server.get_host_info())
-            client.wait_for("on_connect")
-            client.send_associate_request(request())
-            client.wait_for("on_receive_associate_accept")
+            associate_with(client, server)
             client.send_c_echo_request(1, 1)
             clients.append(client)
         begun = monotonic()

@@ -20,7 +20,7 @@ from ldicomnet import LDicomDS, LDicomNet, Limits, Status, Timeouts, background
 from . import raw
 from .raw import COMMAND, LAST, Peer, p_data, pdv
 from .storing import PART_NAME, Process, Storer, be_quiet, object_of
-from .support import CT, IMPLICIT, SECONDS, Ends, Recorder, accept_all, request
+from .support import CT, IMPLICIT, SECONDS, Ends, Recorder, accept_all, associate_with
 
 SIZE = 300 << 10
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"
@@ -162,10 +162,7 @@ class Endings(Ends):
             self.addCleanup(server.server_close)
             server.listen("127.0.0.1")
             client = self.requestor()
-            client.connect("", 0, *server.get_host_info())
-            client.wait_for("on_connect")
-            client.send_associate_request(request((CT, IMPLICIT)))
-            client.wait_for("on_receive_associate_accept")
+            associate_with(client, server, (CT, IMPLICIT))
             self.store(client)
             self.assertTrue(runs.wait(SECONDS))
             self.assertEqual(len(self.left()), 1)

@@ -16,7 +16,7 @@ from ldicomnet.errors import LDicomTimeoutError
 from ldicomnet.message import BY_NAME, build
 from ldicomnet.statistics import Ledger, Tally
 
-from .support import CT, EXPLICIT, SECONDS, VERIFICATION, Ends, Recorder, accept_all, request
+from .support import CT, EXPLICIT, SECONDS, VERIFICATION, Ends, Recorder, accept_all, associate_with, request
 
 OBJECT = LDicomDS.from_bytes(b"\x10\0\x10\0PN\4\0A^B ", EXPLICIT, CT, "1.2.3")
 
@@ -237,10 +237,7 @@ class Counted(Ends):
         server.answers["on_receive_c_echo_request"] = lambda *_: None
         client = self.requestor()
         client.timeouts = Timeouts(dimse=0.1)
-        client.connect("", 0, *server.get_host_info())
-        client.wait_for("on_connect")
-        client.send_associate_request(request())
-        client.wait_for("on_receive_associate_accept")
+        associate_with(client, server)
         client.send_c_echo_request(1, 1)
         self.assertEqual(client.wait_for("on_close")[0], ErrorCode.NET_TIME_OUT)
         self.assertEqual(client.statistics.timeouts, {"dimse": 1})

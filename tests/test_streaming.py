@@ -21,7 +21,7 @@ from ldicomnet import part_file as part_room
 
 from . import raw
 from .raw import COMMAND, LAST, Peer, p_data, pdv
-from .support import CT, IMPLICIT, SECONDS, VERIFICATION, Ends, Recorder, accept_all, request
+from .support import CT, IMPLICIT, SECONDS, VERIFICATION, ByHand, Ends, Recorder, accept_all, request
 
 SMALL, MEDIUM, LARGE = 512, 200 << 10, 3 << 20
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"
@@ -57,7 +57,7 @@ class Keeper(Recorder):
         self.note("on_progress_status", sent, received, total, self.watch and self.watch())
 
 
-class Streams(Ends):
+class Streams(Ends, ByHand):
     """Tests with a server that keeps what it gets, and a folder for it."""
 
     def setUp(self) -> None:
@@ -129,19 +129,6 @@ class Streams(Ends):
         server = self.acceptor()
         server.listen("127.0.0.1")
         return self.peer_of(server), server
-
-    def peer_of(self, server: Keeper) -> Peer:
-        """One more of them."""
-        peer = Peer.connect(server.get_host_info()[1])
-        self.addCleanup(peer.close)
-        peer.send(raw.request())
-        self.answer(peer, "AC 1:0 3:0")
-        return peer
-
-    def answer(self, peer: Peer, expected: str) -> None:
-        """The next thing that the peer hears."""
-        self.assertTrue(peer.next(monotonic() + SECONDS), peer.transcript)
-        self.assertEqual(peer.transcript[-1], expected)
 
     def client_of(self, server: Keeper) -> Keeper:
         """The server's end of its only connection."""

@@ -15,7 +15,7 @@ from unittest import mock
 from ldicomnet import threads
 from ldicomnet.threads import Task, let_idle_end, start
 
-from .support import SECONDS, Ends, request
+from .support import SECONDS, Ends, associate_with
 
 MARK = contextvars.ContextVar("MARK", default="fresh")
 
@@ -229,10 +229,7 @@ class Connections(Ends):
         with mock.patch.object(threads, "_LINGER", SECONDS):
             for number in range(10):
                 client = self.requestor()
-                client.connect("", 0, *server.get_host_info())
-                client.wait_for("on_connect")
-                client.send_associate_request(request())
-                client.wait_for("on_receive_associate_accept")
+                associate_with(client, server)
                 client.send_release_request()
                 client.wait_for("on_close")
                 server.wait_for("on_close", number + 1)

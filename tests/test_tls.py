@@ -40,6 +40,7 @@ from ldicomnet import (
 from ldicomnet.tls.profiles import PROFILES
 from ldicomnet.tls.suites import BY_NUMBER
 from ldicomnet.tls.texts import kind_of
+from ldicomnet.transport import Transport
 from ldicomnet.transport.memory import pair
 
 from .certificates import certificate, key, revoked
@@ -775,27 +776,27 @@ class Strangers(Tls):
             server.wait_for("on_close", 2)
         self.assertEqual(server.statistics.probes, 2)
 
-    def test_a_connection_cut_within_an_association_is_an_abort(self) -> None:
-        """No farewell of TLS, and no release: what has been cut off is not taken for all."""
+    def associated_above(self) -> tuple[End, End, Transport]:
+        """A server, a client with an association, and what carries the client's TLS."""
         server, client = self.listening(), self.end()
         client.connect("", 0, *server.get_host_info())
         self.assertEqual(client.ready(), 0)
         client.send_associate_request(request())
         client.wait_for("on_receive_associate_accept")
+        below = client._conversation.engine.transport._below  # type: ignore[union-attr, attr-defined]
+        return server, client, below
+
+    def test_a_connection_cut_within_an_association_is_an_abort(self) -> None:
+        """No farewell of TLS, and no release: what has been cut off is not taken for all."""
+        server, _client, below = self.associated_above()
         with self.assertLogs("ldicomnet.engine", "WARNING"):
-            below = client._conversation.engine.transport._below  # type: ignore[union-attr, attr-defined]
             below.close()
             self.assertIn(server.wait_for("on_close")[0], (E_.NET_CONNECTION_ABORTED, E_.NET_CONNECTION_RESET))
         self.assertEqual(server.count("on_receive_release_request"), 0)
 
     def test_a_broken_record_within_an_association(self) -> None:
-        server, client = self.listening(), self.end()
-        client.connect("", 0, *server.get_host_info())
-        self.assertEqual(client.ready(), 0)
-        client.send_associate_request(request())
-        client.wait_for("on_receive_associate_accept")
+        server, client, below = self.associated_above()
         with self.assertLogs("ldicomnet.engine", "WARNING"):
-            below = client._conversation.engine.transport._below  # type: ignore[union-attr, attr-defined]
             below.write([b"\x17\x03\x03\x00\x30" + bytes(48)])
             self.assertEqual(server.wait_for("on_close")[0], E_.TLS_BAD_RECORD_MAC)
             self.assertEqual(client.wait_for("on_close")[0], E_.TLS_BAD_RECORD_MAC)  # the alert says so
