@@ -28,7 +28,8 @@ from .timing import NEVER, Limits, Timeouts, deadline
 from .transport import Transport
 from .upper_layer import SENDS_DATA, Effect, Event, State
 
-_RELEASING = (State.STA7, State.STA10, State.STA11)
+_ANSWERED = (State.STA5, State.STA7, State.STA10, State.STA11)
+"""States in which an answer of the peer is awaited."""
 _ROW = 0.001
 """Seconds between pending responses that are sent in a row."""
 _ABORT_WAIT = 1.0
@@ -237,13 +238,11 @@ class Sender:
         is_settled = False
         while not is_settled:
             state = self._machine.state
-            self._deadlines.answer = deadline(self._answer_time(state))
+            self._deadlines.answer = deadline(self._answer_time(state)) if state in _ANSWERED else NEVER
             is_settled = self._machine.state is state
 
     def _answer_time(self, state: State) -> float | None:
-        if state == State.STA5:
-            return self._timeouts.association
-        return self._timeouts.release if state in _RELEASING else None
+        return self._timeouts.association if state is State.STA5 else self._timeouts.release
 
     # --- messages -------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""How long a thread may run on while others wait: longer for many, as before when they are gone, and the program's own."""
+"""How long a thread may run on while others wait: longer for many, and as before when these are gone."""
 
 from __future__ import annotations
 
