@@ -297,6 +297,14 @@ class IsclMembers(Settings):
     def _has_iscl_keys(self) -> bool:
         return any(self._setup_iscl.auth_keys) or any(self._setup_iscl.encrypt_keys)
 
+    def _told_of_iscl(self) -> object | None:
+        """What was set, to be compared; None where nothing was."""
+        if self._iscl_setup is None:
+            return None
+        from .iscl.options import Setup
+
+        return None if self._iscl_setup == Setup() else self._iscl_setup
+
     def _over_iscl(self, transport: Transport, requestor: bool) -> Transport:
         """The connection with ISCL on it."""
         from .transport.iscl import IsclTransport

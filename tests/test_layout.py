@@ -24,7 +24,7 @@ tls.settings transport.tls tls.psk
 tls.certificates
 tls.context tls.examine
 tls.setup tls.judgement
-tls.sides
+tls.sides tls.sameness
 items command_set structure part_file machine deadlines transport.tcp transport.memory transport.pace
 message sinks encoding decoding iscl iscl.ciphers iscl.inbox
 iscl.options pdu user_information negotiation outbound inbound outbox statistics
@@ -64,7 +64,7 @@ NEVERS = (
     ("duplicates", ".pdu .message .engine .transport .net"),
     ("securing", ".inbound .engine .net .hooks .services .conversation .pdu"),
     (
-        "tls.suites tls.profiles tls.settings tls.link tls.setup tls.members",
+        "tls.suites tls.profiles tls.settings tls.link tls.setup tls.sameness tls.members",
         "socket .engine .conversation .net .transport.tcp",
     ),
     (
