@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from .errors import LDicomSecurityError, LDicomUsageError
-from .iscl_members import IsclMembers
+from .iscl.members import IsclMembers
 from .settings import reports
 from .status import ErrorCode, SecureMode
 from .tls.members import TlsMembers

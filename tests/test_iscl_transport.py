@@ -13,13 +13,14 @@ from time import monotonic
 from typing import Any
 from unittest import mock
 
+from ldicomnet.iscl.pace import Pace
+
 from ldicomnet import ErrorCode, IsclStatus, LDicomError, LDicomSecurityError, LDicomTimeoutError, LDicomTransportError
 from ldicomnet.iscl.options import UNIQUE_KEYS, Setup, WireOptions
+from ldicomnet.iscl.transport import IsclTransport
 from ldicomnet.iscl.wire import NAK, MessageId, Packet, Reader, encode, header
 from ldicomnet.transport import Transport
-from ldicomnet.transport.iscl import IsclTransport
 from ldicomnet.transport.memory import MemoryTransport, pair
-from ldicomnet.transport.pace import Pace
 from ldicomnet.transport.tcp import TcpTransport
 
 from .iscl_ends import SETUP, Ends, FixedCard, with_wire

@@ -27,17 +27,17 @@ from collections.abc import Callable, Iterable, Iterator
 from time import monotonic
 
 from ..errors import LDicomError, LDicomSecurityError, LDicomTimeoutError, LDicomTransportError
-from ..iscl import ciphers
-from ..iscl.handshake import Client, Handshake, Server
-from ..iscl.inbox import Inbox, Kind
-from ..iscl.options import Setup
-from ..iscl.transfer import Reply, Transfer, Units
-from ..iscl.wire import MessageId, Packet, Reader, encode, header
 from ..status import ErrorCode, IsclStatus
 from ..timing import bounded, deadline
-from . import Address, Buffer, Transport
-from .iscl_opening import Calls, Opening
+from ..transport import Address, Buffer, Transport
+from . import ciphers
+from .handshake import Client, Handshake, Server
+from .inbox import Inbox, Kind
+from .opening import Calls, Opening
+from .options import Setup
 from .pace import Pace
+from .transfer import Reply, Transfer, Units
+from .wire import MessageId, Packet, Reader, encode, header
 
 _log = logging.getLogger("ldicomnet.iscl")
 _READ = 32 << 10

@@ -10,11 +10,11 @@ from time import monotonic
 from typing import Protocol
 
 from ..errors import LDicomSecurityError, LDicomTimeoutError, LDicomTransportError
-from ..iscl.handshake import Card, Handshake, Step
-from ..iscl.wire import Packet, Reader
 from ..status import ErrorCode
 from ..timing import bounded, deadline
-from . import Transport
+from ..transport import Transport
+from .handshake import Card, Handshake, Step
+from .wire import Packet, Reader
 
 _READ = 1 << 10
 """Bytes of one read; the longest packet of the handshake has 180."""
