@@ -15,6 +15,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from .. import checks
 from ..errors import LDicomSecurityError, LDicomTransportError, LDicomUsageError
@@ -309,8 +310,9 @@ class IsclMembers(Settings):
         """The connection with ISCL on it."""
         from .transport import IsclTransport
 
+        calls = _Hooks(self, requestor)
         layer = IsclTransport(
-            transport, self._setup_iscl, _Hooks(self), requestor, self.timeouts.send, self.timeouts.pdu
+            transport, self._setup_iscl, calls, requestor, self.timeouts.send, self.timeouts.pdu
         )  # fmt: skip
         self._iscl, self._iscl_refused = layer, False
         return layer
@@ -344,16 +346,29 @@ class IsclMembers(Settings):
 
 
 class _Hooks:
-    """The hooks of one `LDicomNet`, as the layer calls them."""
+    """The hooks of one `LDicomNet`, as the layer calls them.
 
-    def __init__(self, net: IsclMembers) -> None:
+    A server without the key could let a second connection of its client answer the challenge of the first. So no client
+    answers what a client of this process has asked, on a connection that it still has. (A server's challenge may be
+    from this process, of both ends of one connection.)
+    """
+
+    def __init__(self, net: IsclMembers, requestor: bool) -> None:
         self._net = net
+        self._is_client = requestor
         self.wants_packets = _is_overridden(net, "on_received_iscl_packet")
 
     def challenge(self, key: bytes) -> bytes:
-        return self._net.get_challenge_iscl(key)
+        drawn = self._net.get_challenge_iscl(key)
+        if self._is_client and isinstance(drawn, bytes | bytearray):
+            _asked[bytes(drawn)] = self
+        return drawn
 
     def respond(self, challenge: bytes, key: bytes) -> bytes:
+        if self._is_client and challenge in _asked:
+            raise LDicomSecurityError(
+                ErrorCode.ISCL_LOCAL_IC_CARD, "the challenge is one of this side's own, reflected by the peer"
+            )
         return self._net.internal_authenticate_iscl(challenge, key)
 
     def verify(self, challenge: bytes, response: bytes, key: bytes) -> int:
@@ -364,6 +379,10 @@ class _Hooks:
 
     def through_received(self, data: bytes) -> None:
         _call(self._net.on_non_secure_received_iscl, ErrorCode.SUCCESS, data)
+
+
+_asked: WeakValueDictionary[bytes, _Hooks] = WeakValueDictionary()
+"""Challenges of the clients of this process."""
 
 
 def _call(hook: Callable[..., None], *arguments: object) -> None:
@@ -381,7 +400,7 @@ def _is_overridden(net: IsclMembers, name: str) -> bool:
 def _slot(index: object) -> int:
     if isinstance(index, int) and 1 <= index <= 8:
         return int(index)
-    raise LDicomUsageError(f"index is {index!r}: keys have the indexes 1 to 8")
+    raise LDicomUsageError("index is none: keys have the indexes 1 to 8")  # it may be a key, in the wrong place
 
 
 def _put(keys: tuple[bytes | None, ...], index: object, key: object) -> tuple[bytes | None, ...]:
