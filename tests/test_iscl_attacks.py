@@ -399,6 +399,44 @@ class Messages(unittest.TestCase):
             ends.take(0, packet)
         self.assertEqual(ends.got[0], [b"a request of the requestor"])
 
+    def test_on_another_connection(self) -> None:
+        """What the chapter says of it: from the first message on it is right again, and with a gap it is not."""
+        messages = b"first", b"second", b"third"
+        for index in (1, UNIQUE_KEYS):
+            setup = replace(SETUP, encrypt_index=index)
+            yesterday = Ends(setup)
+            recorded = [(yesterday.send(0, each), each) for each in messages]
+            for order in ((0, 1, 2), (0, 2), (1,)):
+                today = Ends(setup)
+                for number in order:
+                    packets, message = recorded[number]
+                    words = IsclEncryption.DESCBC, index, IsclSigning.MD5, len(message)
+                    today.take(1, Packet(MessageId.TRANSMISSION_REQUEST, words))
+                    if index == UNIQUE_KEYS:
+                        random = (number + 1).to_bytes(8, "big")  # as they were drawn
+                        today.take(1, Packet(MessageId.RANDOM_REQUEST, quantities=(random,)))
+                    for packet in packets:
+                        today.take(1, packet)
+                with self.subTest(order, index=index):
+                    right = {(0, 1, 2): list(messages), (0, 2): [b"first"], (1,): []}[order]
+                    self.assertEqual(today.got[1], right)
+
+    def test_a_message_whose_content_the_enemy_chose(self) -> None:
+        """MD5 behind the message is no keyed MAC: he may end it early, and then all is over."""
+        start = b"what is before his part, in blocks"[:32]
+        inner = ciphers.pad("pkcs5", start) + ciphers.pad("pkcs5", ciphers.md5(b"", start))
+        ends = Ends()
+        ends.ask(0, len(inner) + 10)
+        request = ends.wires[1].popleft()
+        ends.take(1, Packet(request.message_id, (*request.words[:3], len(start))))
+        ends.deliver()
+        content = ends.sealed(0, inner + bytes(10))[0].data
+        ends.take(1, Packet(MessageId.DATA, data=content[:40]))
+        ends.take(1, Packet(MessageId.MAC, data=content[40:64]))
+        self.assertEqual(ends.got[1], [start])
+        ends.send(0, b"what follows")
+        self.assertEqual(ends.got[1], [start])
+
     def test_the_state_of_an_end_is_kept(self) -> None:
         """What is found wrong while a message leaves stays wrong when it has left."""
         ends = Ends()
