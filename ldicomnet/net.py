@@ -185,8 +185,11 @@ class LDicomNet(Application):
     def accept(self, net: LDicomNet) -> None:
         """Give the oldest waiting connection request to `net`, an unused object; from `on_accept`, or later.
 
+        The connection is secured as this object says: where `net` was not set up for that, it gets what this one has.
+
         Raises:
             LDicomUsageError: this object does not listen, no request waits, or `net` is in use.
+            LDicomSecurityError: `net` has another security mode, or other settings of its own; the request waits on.
         """
         listener = self._listener
         if listener is None:
@@ -194,7 +197,7 @@ class LDicomNet(Application):
         if not isinstance(net, LDicomNet):
             raise LDicomUsageError(f"net is {net!r}: an LDicomNet is wanted")
         net._check_idle()
-        net._check_accepts_for(self)
+        net._secure_as(self)
         transport = TcpTransport(listener.take(), options=net._socket_options, send_timeout=net.timeouts.send)
         self._clients.add(net)
         may_park = listener.may_park and self._has_default("on_accept")

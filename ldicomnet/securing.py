@@ -85,7 +85,7 @@ class Securing:
             return True
         try:
             stands = self._agree()
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # of a hook too
             self._fail(error)
             return False
         if not stands:
@@ -108,7 +108,7 @@ class Securing:
             raise LDicomTransportError(ErrorCode.NET_CONNECTION_ABORTED, "the peer closed the connection at once")
         return stands
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: BaseException) -> None:
         """One line, the hook, and then the connection ends; who just resets it, as scanners do, gets neither."""
         ending, code = self._sender.ending, error.code if isinstance(error, LDicomError) else ErrorCode.NET_FAILURE
         if ending.code is not None:  # closed by this side, and whatever followed from that

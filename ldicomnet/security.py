@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from .errors import LDicomSecurityError, LDicomUsageError
-from .iscl_members import IsclMembers
+from .iscl.members import IsclMembers
 from .settings import reports
 from .status import ErrorCode, SecureMode
 from .tls.members import TlsMembers
@@ -60,15 +60,47 @@ class Security(TlsMembers, IsclMembers):
         elif self._mode == SecureMode.ISCL and (makes_clients or self._has_iscl_keys):
             self._check_iscl()
 
-    def _check_accepts_for(self, listening: Security) -> None:
-        """Raise unless this object can take a connection of `listening`: never without the layer that it promises."""
-        self._check_ready()
+    def _secure_as(self, listening: Security) -> None:
+        """Be secured as a listening object, to take one of its connections: what accepts is never weaker than that.
+
+        What was never set up gets what `listening` has; what was, has to be set up the same. A listening object that
+        was told the mode only, or none, leaves it to the object that accepts.
+
+        Raises:
+            LDicomSecurityError: the two differ, or what they have is not enough for a connection.
+            LDicomUsageError: this object is not initialized.
+        """
+        self._check_security()
         if listening._mode not in (SecureMode.NONE, self._mode):
-            raise LDicomSecurityError(
-                ErrorCode.BAD_SECURE_MODE,
-                f"the listening object is for {listening._mode.name}, and the accepting one for {self._mode.name}; "
-                "take_settings makes them equal",
-            )
+            raise _differs(f"is for {listening._mode.name}, and the accepting one for {self._mode.name}")
+        if not self._shares_security(listening):
+            self._share_security(listening)
+        self._check_ready()
+
+    def _share_security(self, listening: Security) -> None:
+        """Have what the listening object was told, if it was, and if this one was told nothing else."""
+        wanted = listening._told_of_security()
+        if wanted is None:
+            return
+        if self._told_of_security() not in (None, wanted):
+            raise _differs(f"and the accepting one have different settings for {self._mode.name}")
+        self._tls_setup, self._psk, self._iscl_setup = listening._tls_setup, listening._psk, listening._iscl_setup
+
+    def _told_of_security(self) -> object | None:
+        """What was set for the layer of the security mode, to be compared; None where nothing was."""
+        if self._mode == SecureMode.ISCL:
+            return self._told_of_iscl()
+        if self._mode != SecureMode.TLS:
+            return None
+        from .tls.sameness import told
+
+        return told(self._tls_setup, self._psk)
+
+    def _shares_security(self, other: Security) -> bool:
+        """Whether this has what `other` has because it took it."""
+        own = self._tls_setup, self._psk, self._iscl_setup
+        others = other._tls_setup, other._psk, other._iscl_setup
+        return all(one is another for one, another in zip(own, others, strict=True))
 
     def _layered(self, transport: Transport, requestor: bool) -> Transport:
         """The connection with the layer of the security mode on it."""
@@ -79,3 +111,7 @@ class Security(TlsMembers, IsclMembers):
     def get_error_secure(self) -> ErrorCode:
         """Why the security layer of the last connection failed; 0 where it did not."""
         return self._iscl_error if self._mode == SecureMode.ISCL else super().get_error_secure()
+
+
+def _differs(how: str) -> LDicomSecurityError:
+    return LDicomSecurityError(ErrorCode.BAD_SECURE_MODE, f"the listening object {how}; take_settings makes them equal")

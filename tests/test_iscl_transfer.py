@@ -298,7 +298,7 @@ class Changed(unittest.TestCase):
         """The weakness that the documentation tells of: CBC with a zero IV ends in the block that is the MAC, whatever
         was changed before. From the second message on, the IV is another one."""
         setup = replace(SETUP, signing=IsclSigning.DESMAC)
-        self.assertTrue(setup.has_weak_mac)
+        self.assertIn("DESMAC", " ".join(setup.weaknesses))
         found = []
         for warm in (False, True):
             ends = Ends(setup)

@@ -15,11 +15,11 @@ from unittest import mock
 
 from ldicomnet import ErrorCode, IsclStatus, LDicomError, LDicomSecurityError, LDicomTimeoutError, LDicomTransportError
 from ldicomnet.iscl.options import UNIQUE_KEYS, Setup, WireOptions
+from ldicomnet.iscl.pace import Pace
+from ldicomnet.iscl.transport import IsclTransport
 from ldicomnet.iscl.wire import NAK, MessageId, Packet, Reader, encode, header
 from ldicomnet.transport import Transport
-from ldicomnet.transport.iscl import IsclTransport
 from ldicomnet.transport.memory import MemoryTransport, pair
-from ldicomnet.transport.pace import Pace
 from ldicomnet.transport.tcp import TcpTransport
 
 from .iscl_ends import SETUP, Ends, FixedCard, with_wire
@@ -770,8 +770,8 @@ class Paces(unittest.TestCase):
         for count, is_lost in ((1023, True), (1024, False)):
             pace = Pace(1.0)
             with (
-                mock.patch("ldicomnet.transport.pace.monotonic") as now,
-                mock.patch("ldicomnet.transport.pace.deadline", lambda seconds: now() + seconds),
+                mock.patch("ldicomnet.iscl.pace.monotonic") as now,
+                mock.patch("ldicomnet.iscl.pace.deadline", lambda seconds: now() + seconds),
             ):
                 now.return_value = 100.0
                 pace.note(True, 10)
@@ -784,8 +784,8 @@ class Paces(unittest.TestCase):
     def test_what_nobody_reads_is_nobodys_fault(self) -> None:
         pace = Pace(1.0)
         with (
-            mock.patch("ldicomnet.transport.pace.monotonic") as now,
-            mock.patch("ldicomnet.transport.pace.deadline", lambda seconds: now() + seconds),
+            mock.patch("ldicomnet.iscl.pace.monotonic") as now,
+            mock.patch("ldicomnet.iscl.pace.deadline", lambda seconds: now() + seconds),
         ):
             now.return_value = 100.0
             pace.end_read()

@@ -20,22 +20,22 @@ errors timing log threads workers text buffers tls
 ending admission checks wire upper_layer body part10 operations transport tls.profiles tls.reasons tls.texts
 tls.suites
 tls.link
-tls.settings transport.tls tls.psk
+tls.settings tls.transport tls.psk
 tls.certificates
 tls.context tls.examine
 tls.setup tls.judgement
-tls.sides
-items command_set structure part_file machine deadlines transport.tcp transport.memory transport.pace
-message sinks encoding decoding iscl iscl.ciphers iscl.inbox
+tls.sides tls.sameness
+items command_set structure part_file machine deadlines transport.tcp transport.memory
+message sinks encoding decoding iscl iscl.ciphers iscl.inbox iscl.pace
 iscl.options pdu user_information negotiation outbound inbound outbox statistics
 calls associate dataset clients listener iscl.wire
 sender duplicates iscl.handshake iscl.transfer
-transport.iscl_opening
-securing transport.iscl
+iscl.opening
+securing iscl.transport
 engine services
 hooks
 settings
-tls.members iscl_members
+tls.members iscl.members
 security
 application
 conversation
@@ -59,19 +59,20 @@ NEVERS = (
     ("structure text", "pydicom"),
     ("machine operations deadlines workers", ".pdu .message .transport .outbox .inbound .outbound .engine .sender"),
     ("sender", ".inbound .engine .net .hooks .services .conversation .associate .dataset .sinks"),
-    ("transport transport.tcp transport.memory transport.iscl", ".pdu .items .message .engine .inbound .outbound"),
+    ("transport transport.tcp transport.memory", ".pdu .items .message .engine .inbound .outbound .tls .iscl"),
+    ("tls.transport iscl.transport iscl.opening", ".pdu .items .message .engine .inbound .outbound"),
     ("services hooks", ".engine .conversation .net"),
     ("duplicates", ".pdu .message .engine .transport .net"),
     ("securing", ".inbound .engine .net .hooks .services .conversation .pdu"),
     (
-        "tls.suites tls.profiles tls.settings tls.link tls.setup tls.members",
+        "tls.suites tls.profiles tls.settings tls.link tls.setup tls.sameness tls.members",
         "socket .engine .conversation .net .transport.tcp",
     ),
     (
         "tls.texts tls.certificates tls.context tls.examine tls.judgement tls.reasons",
         "socket .transport .engine .hooks",
     ),
-    ("transport.tls", "socket cryptography .transport.tcp .tls.context .tls.judgement .engine .pdu"),
+    ("tls.transport", "socket cryptography .transport.tcp .tls.context .tls.judgement .engine .pdu"),
     ("engine", ".net .hooks .services .conversation .associate .dataset"),
     ("upper_layer", ".pdu .wire .transport"),
 )

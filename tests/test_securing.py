@@ -166,16 +166,19 @@ class Securing(Ends):
             self.assertEqual(server.wait_for("on_close")[0], ErrorCode.TLS_UNEXPECTED_MESSAGE)
 
     def test_a_failure_of_the_layer_itself(self) -> None:
-        def fail() -> None:
-            raise ZeroDivisionError
+        """Or of a hook that the layer calls, and that thinks it ends its thread."""
+        for kind in (ZeroDivisionError, SystemExit):
 
-        refuser, other = self.secured(), self.secured()
-        refuser.refuses = fail
-        with self.assertLogs("ldicomnet.engine", "WARNING") as logs:
-            self.join(refuser, other)
-            self.assertEqual(refuser.wait_for("on_close")[0], ErrorCode.NET_FAILURE)
-        self.assertIn("ZeroDivisionError", "".join(logs.output))
-        self.assertEqual(refuser.wait_for("on_secure_link_ready"), (ErrorCode.NET_FAILURE,))
+            def fail(kind: type[BaseException] = kind) -> None:
+                raise kind
+
+            refuser, other = self.secured(), self.secured()
+            refuser.refuses = fail
+            with self.subTest(kind), self.assertLogs("ldicomnet.engine", "WARNING") as logs:
+                self.join(refuser, other)
+                self.assertEqual(refuser.wait_for("on_close")[0], ErrorCode.NET_FAILURE)
+            self.assertIn(kind.__name__, "".join(logs.output))
+            self.assertEqual(refuser.wait_for("on_secure_link_ready"), (ErrorCode.NET_FAILURE,))
 
     def test_the_hook_raises(self) -> None:
         def fail(_net: Recorder, _error: ErrorCode) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import unittest
+from typing import Any
 from unittest import mock
 
 from ldicomnet import (
@@ -53,6 +54,24 @@ class Members(unittest.TestCase):
                 net.set_pre_shared_keys_tls(keys)  # type: ignore[arg-type]
             self.assertNotIn("short", str(caught.exception), "an error must not show a key")
         with self.assertRaises(LDicomUsageError):
+            net.set_pre_shared_keys_tls({"\udc80": KEY})
+
+    @unittest.skipUnless(HAS_PSK, "Python 3.13 has it")
+    def test_a_key_where_its_identity_belongs(self) -> None:
+        """It is in no error: identities are, as they are sent openly, but only those that a key was given for."""
+        net = LDicomNet(None, SecureMode.TLS)
+        given: list[tuple[dict[Any, Any], Any]] = [
+            ({KEY: "ct1"}, None),
+            ({KEY.hex(): "ct1"}, None),
+            ({"ct1": KEY}, KEY),
+            ({"ct1": KEY}, KEY.hex()),
+        ]
+        for keys, identity in given:
+            with self.subTest(keys, identity=identity), self.assertRaises(LDicomUsageError) as caught:
+                net.set_pre_shared_keys_tls(keys, identity)
+            for shown in (repr(KEY)[2:-1], KEY.hex()):
+                self.assertNotIn(shown, str(caught.exception))
+        with self.assertRaises(LDicomUsageError):
             net.set_pre_shared_keys_tls({"me": KEY}, "you")
 
     def test_without_tls(self) -> None:
@@ -98,9 +117,10 @@ class Psk(Ends):
             self.assertEqual(requestor.wait_for("on_close")[0], ErrorCode.SUCCESS)
 
     def test_wrong_keys(self) -> None:
+        """The client is told the same in both cases: else anybody could find out who may come."""
         for keys, codes, text in (
             ({"ct1": OTHER}, (ErrorCode.TLS_ILLEGAL_PARAMETER, ErrorCode.TLS_DECRYPT_ERROR), "'ct1' has another key"),
-            ({"ct9": KEY}, (ErrorCode.TLS_HANDSHAKE_FAILURE, ErrorCode.TLS_HANDSHAKE_FAILURE), "'ct9' is not known"),
+            ({"ct9": KEY}, (ErrorCode.TLS_ILLEGAL_PARAMETER, ErrorCode.TLS_HANDSHAKE_FAILURE), "'ct9' is not known"),
         ):
             requestor, acceptor = self.keyed(keys), self.keyed({"ct1": KEY})
             with self.assertLogs("ldicomnet", "WARNING") as logs:

@@ -11,7 +11,7 @@ from typing import Any
 from unittest import mock
 
 from ldicomnet import LDicomError, LDicomTimeoutError
-from ldicomnet.transport.iscl import IsclTransport
+from ldicomnet.iscl.transport import IsclTransport
 from ldicomnet.transport.tcp import TcpTransport
 
 from . import test_wire_scp as plain

@@ -24,6 +24,7 @@ _WEAK = """
 1FFE1FFE0EFE0EFE FE1FFE1FFE0EFE0E E0FEE0FEF1FEF1FE FEE0FEE0FEF1FEF1
 """
 _PARITY = (1 << 64) // 255  # the lowest bit of each byte, which DES does not read
+_VARIANT = 0xF0
 _WEAK_BITS = frozenset(int(key, 16) & ~_PARITY for key in _WEAK.split())
 
 
@@ -45,6 +46,11 @@ def key(name: str, value: object) -> bytes:
 def is_weak(secret: bytes) -> bool:
     """Whether a key is weak or semi-weak, whatever its parity bits are."""
     return int.from_bytes(secret, "big") & ~_PARITY in _WEAK_BITS
+
+
+def is_same_key(one: bytes, other: bytes) -> bool:
+    """Whether two keys are the same to DES, which does not read their parity bits."""
+    return is_same(with_parity(one), with_parity(other))
 
 
 def with_parity(secret: bytes) -> bytes:
@@ -203,6 +209,16 @@ def des_response(secret: bytes, challenge: bytes) -> bytes:
     return encrypt_block(secret, challenge)
 
 
+def separate_session_key(secret: bytes, random: bytes) -> bytes:
+    """The key of one message, of the authentication key and the random number that was sent.
+
+    DES under a variant of the key (every byte XOR F0H, as ANSI X9.24 makes variants). Under the key itself, the random
+    number sent to a client as a challenge would get the key of the message as its response.
+    """
+    return with_parity(encrypt_block(bytes(byte ^ _VARIANT for byte in secret), random))
+
+
 def des_session_key(secret: bytes, random: bytes) -> bytes:
-    """The key of one message, of the authentication key and the random number that was sent."""
+    """The same under the key itself: **whoever can make a client answer a challenge has the key**; for a site that has
+    to match another implementation which does so."""
     return with_parity(encrypt_block(secret, random))

@@ -140,13 +140,15 @@ class Handshake:
 
     def _verify(self, response: bytes) -> None:
         result = self._run(lambda key: self._card.verify(self._challenge, response, key))
+        if isinstance(result, bool) or not isinstance(result, int):  # False would be 0, which is success
+            raise _CardError(f"external_authenticate gave {type(result).__name__}: an ErrorCode is wanted")
         if result != ErrorCode.SUCCESS:
             raise _CardError("the peer's response is wrong: it has another key, or none")
 
     def _run(self, operation: Callable[[bytes], object]) -> object:
         try:
             return operation(self.key or bytes(ciphers.BLOCK))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise _CardError(f"{type(error).__name__}: {error}") from error
 
     def _card_failed(self, error: _CardError, message_id: MessageId) -> Step:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import deque
 from enum import Enum
 
+_OVERHEAD = 128
+"""Bytes that an item takes beside its own, so that many small ones, or empty ones, are not for nothing."""
+
 
 class Kind(Enum):
     """What it is."""
@@ -18,7 +21,7 @@ class Inbox:
     """Kept by whoever reads the connection below, taken by the reader of this one.
 
     Args:
-        capacity: bytes that are kept; the caller asks `free` before it keeps more.
+        capacity: bytes that are kept; the caller asks `free` or `fits` before it keeps more.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -32,13 +35,17 @@ class Inbox:
 
     @property
     def free(self) -> int:
-        """Bytes that may be kept yet."""
-        return self._capacity - self._size
+        """Bytes that one more item may have."""
+        return max(0, self._capacity - self._size - _OVERHEAD)
+
+    def fits(self, length: int) -> bool:
+        """Whether there is room for an item, which may be empty."""
+        return self._size + length + _OVERHEAD <= self._capacity
 
     def keep(self, kind: Kind, data: bytes) -> None:
         """One more."""
         self._items.append((kind, data))
-        self._size += len(data)
+        self._size += len(data) + _OVERHEAD
 
     @property
     def is_message(self) -> bool:
@@ -48,7 +55,7 @@ class Inbox:
     def take(self) -> tuple[Kind, bytes]:
         """The first one, which goes."""
         kind, data = self._items.popleft()
-        self._size -= len(data)
+        self._size -= len(data) + _OVERHEAD
         return kind, data
 
     def read_into(self, view: memoryview) -> int:

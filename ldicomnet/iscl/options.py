@@ -47,7 +47,8 @@ class WireOptions:
             the two ends, unless this is set.
         result_in: where ACK, NAK and results are: header word 3, header word 5, or the first word of the content.
         response: (authentication key, challenge) to response.
-        session_key: (authentication key, random number) to the key of one message.
+        session_key: (authentication key, random number) to the key of one message. No response to a challenge may be
+            that key: a client answers any challenge.
         padding: what fills the last block before encryption.
         iv_chain: whether the IV goes on from message to message in each direction, as one for both, or not at all.
         mac_iv: whether the MAC is encrypted with the IV that goes on from the message's, or with zero.
@@ -72,7 +73,7 @@ class WireOptions:
     auth_data_agrees: bool = False
     result_in: str = field(default="option", metadata=_one_of("option", "error", "content"))
     response: Callable[[bytes, bytes], bytes] = ciphers.des_response
-    session_key: Callable[[bytes, bytes], bytes] = ciphers.des_session_key
+    session_key: Callable[[bytes, bytes], bytes] = ciphers.separate_session_key
     padding: str = field(default="pkcs5", metadata=_one_of(*ciphers.PADDINGS))
     iv_chain: str = field(default="per-direction", metadata=_one_of("per-direction", "shared", "none"))
     mac_iv: str = field(default="chained", metadata=_one_of("chained", "zero"))
@@ -137,10 +138,32 @@ class Setup:
         return self.signing == IsclSigning.NONE or (is_plain and self.signing == IsclSigning.MD5)
 
     @property
-    def has_weak_mac(self) -> bool:
-        """Whether the MAC shows less than it seems to, see `WireOptions.desmac_key`."""
+    def weaknesses(self) -> tuple[str, ...]:
+        """What protects less than it seems to, for the log; no key is in it."""
+        found = []
         is_des_twice = self.encryption == IsclEncryption.DESCBC and self.signing == IsclSigning.DESMAC
-        return is_des_twice and self.wire.desmac_key == "encryption"
+        if is_des_twice and self.wire.desmac_key == "encryption":
+            found.append("DES-CBC and DESMAC of one key: who is between can change the first messages unseen")
+        if (self.wire.session_key, self.wire.response) == (ciphers.des_session_key, ciphers.des_response):
+            found.append("keys of single messages that are responses: who can send a client a challenge has them")
+        if any(ciphers.is_same_key(one, other) for one in filter(None, self.auth_keys)
+               for other in filter(None, self.encrypt_keys)):  # fmt: skip
+            found.append("one key for both purposes: who can send a client a challenge can encrypt with it")
+        return tuple(found)
+
+    def check_authentication_key(self, key: bytes | None) -> None:
+        """Whether what this side sends can be protected with the authentication key that was agreed on.
+
+        Raises:
+            LDicomSecurityError: it is needed, and a card has it; zeros in its place would be a key that anybody knows.
+        """
+        is_made_of_it = self.uses_key and self.encrypt_index == UNIQUE_KEYS
+        signs_with_it = self.signing == IsclSigning.DESMAC and self.wire.desmac_key == "authentication"
+        if key is None and (is_made_of_it or signs_with_it):
+            raise LDicomSecurityError(
+                ErrorCode.ISCL_LOCAL_IC_CARD,
+                "messages are to be protected by the authentication key, and its slot is empty, as where a card has it",
+            )
 
     def check(self) -> None:
         """Whether a connection can be made with it; the authentication keys are the card's.

@@ -52,7 +52,7 @@ class Transfer:
     Args:
         setup: what this side is set to.
         block_length: longest data part of a packet, as agreed on.
-        auth_key: of which keys for single messages are made.
+        auth_key: of which keys for single messages are made; None where a card has it, and nothing can be made of it.
         is_requestor: whether this side made the connection.
         order: byte order of what is sent.
         draw: gives a random number of eight bytes.
@@ -68,7 +68,7 @@ class Transfer:
         self,
         setup: Setup,
         block_length: int,
-        auth_key: bytes,
+        auth_key: bytes | None,
         is_requestor: bool,
         order: str,
         draw: Callable[[], bytes],
@@ -76,7 +76,8 @@ class Transfer:
         self._setup = setup
         self._wire = setup.wire
         self._block = block_length
-        self._auth_key = auth_key
+        self._has_auth_key = auth_key is not None
+        self._auth_key = auth_key or ciphers.ZERO_IV  # which protects nothing, and is used where nothing is protected
         self._wins = is_requestor == (setup.wire.collision_winner == "requestor")
         self._order = order
         self._draw = draw
@@ -163,7 +164,8 @@ class Transfer:
 
     def sent(self) -> None:
         """The end of the message is about to leave."""
-        self.status = IsclStatus.READY
+        if self.status == IsclStatus.SENDING:  # else it is over meanwhile
+            self.status = IsclStatus.READY
 
     def _sealed_mac(self, mac: bytes, key: bytes) -> bytes:
         if self._setup.encryption == IsclEncryption.NONE:
@@ -263,6 +265,9 @@ class Transfer:
             return ErrorCode.ISCL_BAD_OPTION, f"encryption key index {index}"
         if setup.uses_key and index != UNIQUE_KEYS and setup.encrypt_keys[index - 1] is None:
             return ErrorCode.ISCL_MESSAGE_TRANSMISSION, f"there is no encryption key with index {index}"
+        if setup.uses_key and index == UNIQUE_KEYS and not self._has_auth_key:
+            text = "there is no authentication key here to make the key of a message of, as where a card has it"
+            return ErrorCode.ISCL_MESSAGE_TRANSMISSION, text
         if length > self._largest:
             return (
                 ErrorCode.ISCL_LOCAL_LENGTH_TOO_SMALL,

@@ -30,12 +30,12 @@ from ..transport import Transport
 if TYPE_CHECKING:
     import ssl
 
-    from ..transport.tls import TlsTransport
     from .link import SecureLink
     from .psk import Keys
     from .settings import Source
     from .setup import TlsSetup
     from .suites import Suite
+    from .transport import TlsTransport
 
 _log = logging.getLogger("ldicomnet.tls")
 
@@ -273,8 +273,8 @@ class TlsMembers(Settings):
 
     def _over_tls(self, transport: Transport, requestor: bool) -> Transport:
         """TLS on a connection."""
-        from ..transport.tls import TlsTransport
         from .sides import Side
+        from .transport import TlsTransport
 
         self._needs_tls()
         if self._psk is not None:

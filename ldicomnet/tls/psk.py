@@ -7,6 +7,7 @@ recorded. Python has it from 3.13 on.
 from __future__ import annotations
 
 import logging
+import os
 import ssl
 import sys
 from collections.abc import Mapping
@@ -47,26 +48,27 @@ class Keys:
     def __init__(self, keys: object, own: object) -> None:
         if not isinstance(keys, Mapping) or not keys:
             raise LDicomUsageError("keys is none: a mapping of identities to keys is wanted")
-        self._keys = {_identity(name): _key(name, value) for name, value in keys.items()}
+        self._keys = {_identity(name): _key(value) for name, value in keys.items()}
         self.own = next(iter(self._keys)) if own is None else _identity(own)
         if self.own not in self._keys:
-            raise LDicomUsageError(f"identity is {self.own!r}, for which there is no key")
+            raise LDicomUsageError("identity is none of those for which there is a key")
 
     def __getitem__(self, identity: str) -> bytes:
-        """The key; of an unknown identity there is none, and the handshake fails."""
+        """The key; of an unknown identity there is none."""
         return self._keys.get(identity, b"")
 
 
 def _identity(name: object) -> str:
-    if isinstance(name, str) and 1 <= len(name.encode()) <= _LONGEST_IDENTITY and name.isprintable():
+    if isinstance(name, str) and name.isprintable() and 1 <= len(name.encode()) <= _LONGEST_IDENTITY:
         return name
-    raise LDicomUsageError(f"identity is {name!r}: printable text of up to {_LONGEST_IDENTITY} bytes is wanted")
+    # Not what was given: it may be a key, in the wrong place.
+    raise LDicomUsageError(f"an identity is none: printable text of up to {_LONGEST_IDENTITY} bytes is wanted")
 
 
-def _key(name: object, key: object) -> bytes:
+def _key(key: object) -> bytes:
     if isinstance(key, bytes | bytearray) and SHORTEST_KEY <= len(key) <= LONGEST_KEY:
         return bytes(key)
-    raise LDicomUsageError(f"the key of {name!r} is none: {SHORTEST_KEY} to {LONGEST_KEY} random bytes are wanted")
+    raise LDicomUsageError(f"a key is none: {SHORTEST_KEY} to {LONGEST_KEY} random bytes are wanted")
 
 
 def check_available() -> None:
@@ -114,9 +116,10 @@ class PskSide:
         return context
 
     def _look_up(self, identity: str | None) -> bytes:
-        """The key that a client says it has."""
+        """The key that a client says it has; in place of one that is not known, one that nobody has, so that a client
+        does not find out which ones are."""
         self._identity = identity or ""
-        return self._keys[self._identity]
+        return self._keys[self._identity] or os.urandom(LONGEST_KEY)
 
     def judge(self, tls: ssl.SSLObject) -> PskLink:
         """See `transport.tls.Side`.
@@ -137,7 +140,7 @@ class PskSide:
             LDicomSecurityError: this says it.
         """
         who = f"the client with the pre-shared identity {self._identity!a}"
-        if self._server and error.reason == "BINDER_DOES_NOT_VERIFY":
-            raise LDicomSecurityError(ErrorCode.TLS_DECRYPT_ERROR, f"{who} has another key") from error
         if self._server and self._identity and not self._keys[self._identity]:
             raise LDicomSecurityError(ErrorCode.TLS_HANDSHAKE_FAILURE, f"{who} is not known here") from error
+        if self._server and error.reason == "BINDER_DOES_NOT_VERIFY":
+            raise LDicomSecurityError(ErrorCode.TLS_DECRYPT_ERROR, f"{who} has another key") from error

@@ -13,8 +13,8 @@ from typing import Any
 
 from ldicomnet import LDicomError
 from ldicomnet.iscl.options import WireOptions
+from ldicomnet.iscl.transport import IsclTransport
 from ldicomnet.iscl.wire import ACK, MessageId, Packet, Reader, encode
-from ldicomnet.transport.iscl import IsclTransport
 from ldicomnet.transport.memory import MemoryTransport, pair
 
 from ..iscl_ends import SETUP, Ends, FixedCard, Shaken

@@ -18,9 +18,9 @@ from typing import Protocol
 from ..buffers import make_buffer
 from ..errors import LDicomError, LDicomSecurityError, LDicomTimeoutError, LDicomTransportError
 from ..status import ErrorCode
-from ..tls.link import SecureLink
-from ..tls.reasons import is_about_certificate, translate
-from . import Address, Buffer, Transport
+from ..transport import Address, Buffer, Transport
+from .link import SecureLink
+from .reasons import is_about_certificate, translate
 
 _ROOM, _LARGEST_ROOM = 16 << 10, 256 << 10
 """Bytes read from below at once, at first and once data stream."""

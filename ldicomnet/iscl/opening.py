@@ -10,11 +10,11 @@ from time import monotonic
 from typing import Protocol
 
 from ..errors import LDicomSecurityError, LDicomTimeoutError, LDicomTransportError
-from ..iscl.handshake import Card, Handshake, Step
-from ..iscl.wire import Packet, Reader
 from ..status import ErrorCode
 from ..timing import bounded, deadline
-from . import Transport
+from ..transport import Transport
+from .handshake import Card, Handshake, Step
+from .wire import Packet, Reader
 
 _READ = 1 << 10
 """Bytes of one read; the longest packet of the handshake has 180."""
@@ -78,10 +78,14 @@ class Opening:
                 count = self._inner.read_into(view, True)
             except LDicomTimeoutError:
                 raise _late(seconds) from None
+            except LDicomTransportError as error:
+                if not self._has_heard:
+                    raise
+                raise _left(f": {error}") from error
             if not count and not self._has_heard:
                 return False
             if not count:
-                raise LDicomTransportError(ErrorCode.NET_CONNECTION_ABORTED, "the peer left within the ISCL handshake")
+                raise _left()
             self._has_heard = True
             self._reader.feed(view[:count])
             self._digest()
@@ -106,15 +110,19 @@ class Opening:
         try:
             if step.packets:
                 self._inner.write([self._encoded(packet) for packet in step.packets])
-        except LDicomTransportError:
+        except LDicomTransportError as error:
             if step.error is None:
-                raise
+                raise error if isinstance(error, LDicomTimeoutError) else _left(f": {error}") from error
         if step.error is not None:
             raise step.error
 
     def _tell(self, error: ErrorCode, data: bytes) -> None:
         if self._calls.wants_packets:
             self._calls.packet_received(error, data)
+
+
+def _left(why: str = "") -> LDicomTransportError:
+    return LDicomTransportError(ErrorCode.NET_CONNECTION_ABORTED, f"the peer left within the ISCL handshake{why}")
 
 
 def _late(seconds: float | None) -> LDicomTimeoutError:

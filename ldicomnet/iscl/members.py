@@ -1,6 +1,6 @@
 """The members of `LDicomNet` for ISCL: what a site sets, what the peer has said, and the hooks of the layer.
 
-Knows no association. The layer itself is in `iscl` and `transport.iscl`, which are imported when the mode is ISCL only.
+Knows no association. The other rooms of `iscl` are imported by whoever sets something of it, or connects with it.
 
 **ISCL is historic, and not safe.** PS3.15 Section B.2 was retired after edition 2018a; DES keys are found within a day,
 and MD5 is broken. Much of the wire format was never published: that this library understands anybody else's ISCL is
@@ -15,17 +15,18 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
-from . import checks
-from .errors import LDicomSecurityError, LDicomTransportError, LDicomUsageError
-from .settings import Settings, reports
-from .status import ErrorCode, IsclEncryption, IsclMutualAuthentication, IsclSigning, IsclStatus, SecureMode
-from .transport import Transport
+from .. import checks
+from ..errors import LDicomSecurityError, LDicomTransportError, LDicomUsageError
+from ..settings import Settings, reports
+from ..status import ErrorCode, IsclEncryption, IsclMutualAuthentication, IsclSigning, IsclStatus, SecureMode
+from ..transport import Transport
 
 if TYPE_CHECKING:
-    from .engine import Engine
-    from .iscl.options import Setup, WireOptions
-    from .transport.iscl import IsclTransport
+    from ..engine import Engine
+    from .options import Setup, WireOptions
+    from .transport import IsclTransport
 
 _log = logging.getLogger("ldicomnet.iscl")
 _EIGHT = 8
@@ -49,7 +50,7 @@ class IsclMembers(Settings):
     @property
     def _setup_iscl(self) -> Setup:
         if self._iscl_setup is None:
-            from .iscl.options import Setup
+            from .options import Setup
 
             self._iscl_setup = Setup()
         return self._iscl_setup
@@ -68,7 +69,7 @@ class IsclMembers(Settings):
 
     @wire_options_iscl.setter
     def wire_options_iscl(self, options: WireOptions) -> None:
-        from .iscl.options import WireOptions
+        from .options import WireOptions
 
         if not isinstance(options, WireOptions):
             raise LDicomUsageError(f"wire_options_iscl is {options!r}: WireOptions are wanted")
@@ -87,7 +88,7 @@ class IsclMembers(Settings):
     @reports
     def set_max_comm_block_length_iscl(self, length: int) -> None:
         """The longest data part of a packet, 64 to 65504 bytes; 8160 is the default. The smaller of the two counts."""
-        from .iscl.options import LARGEST_BLOCK, SMALLEST_BLOCK
+        from .options import LARGEST_BLOCK, SMALLEST_BLOCK
 
         if not isinstance(length, int) or not SMALLEST_BLOCK <= length <= LARGEST_BLOCK:
             raise LDicomUsageError(
@@ -102,7 +103,7 @@ class IsclMembers(Settings):
 
         A PDU that is longer leaves as several messages.
         """
-        from .iscl.options import LARGEST_MESSAGE
+        from .options import LARGEST_MESSAGE
 
         number = checks.number("length", length, LARGEST_MESSAGE, ErrorCode.ISCL_BAD_LENGTH)
         if not number:
@@ -172,7 +173,7 @@ class IsclMembers(Settings):
     def set_index_for_encrypt_iscl(self, index: int) -> None:
         """The encryption key, 1 to 8, of the messages that this side sends; 1 is the default. 0x10 is a key for each
         message, made of a random number and the authentication key."""
-        from .iscl.options import UNIQUE_KEYS
+        from .options import UNIQUE_KEYS
 
         self._iscl_setup = replace(self._setup_iscl, encrypt_index=index if index == UNIQUE_KEYS else _slot(index))
 
@@ -267,7 +268,7 @@ class IsclMembers(Settings):
 
     def external_authenticate_iscl(self, challenge: bytes, response: bytes, parameter: bytes) -> ErrorCode:
         """Hook: EXTERNAL AUTHENTICATE: 0 when the peer's response to our challenge is right."""
-        from .iscl.ciphers import is_same
+        from .ciphers import is_same
 
         expected = self._setup_iscl.wire.response(parameter, challenge)
         is_right = parameter != bytes(_EIGHT) and is_same(expected, response)
@@ -297,12 +298,21 @@ class IsclMembers(Settings):
     def _has_iscl_keys(self) -> bool:
         return any(self._setup_iscl.auth_keys) or any(self._setup_iscl.encrypt_keys)
 
+    def _told_of_iscl(self) -> object | None:
+        """What was set, to be compared; None where nothing was."""
+        if self._iscl_setup is None:
+            return None
+        from .options import Setup
+
+        return None if self._iscl_setup == Setup() else self._iscl_setup
+
     def _over_iscl(self, transport: Transport, requestor: bool) -> Transport:
         """The connection with ISCL on it."""
-        from .transport.iscl import IsclTransport
+        from .transport import IsclTransport
 
+        calls = _Hooks(self, requestor)
         layer = IsclTransport(
-            transport, self._setup_iscl, _Hooks(self), requestor, self.timeouts.send, self.timeouts.pdu
+            transport, self._setup_iscl, calls, requestor, self.timeouts.send, self.timeouts.pdu
         )  # fmt: skip
         self._iscl, self._iscl_refused = layer, False
         return layer
@@ -336,16 +346,29 @@ class IsclMembers(Settings):
 
 
 class _Hooks:
-    """The hooks of one `LDicomNet`, as the layer calls them."""
+    """The hooks of one `LDicomNet`, as the layer calls them.
 
-    def __init__(self, net: IsclMembers) -> None:
+    A server without the key could let a second connection of its client answer the challenge of the first. So no client
+    answers what a client of this process has asked, on a connection that it still has. (A server's challenge may be
+    from this process, of both ends of one connection.)
+    """
+
+    def __init__(self, net: IsclMembers, requestor: bool) -> None:
         self._net = net
+        self._is_client = requestor
         self.wants_packets = _is_overridden(net, "on_received_iscl_packet")
 
     def challenge(self, key: bytes) -> bytes:
-        return self._net.get_challenge_iscl(key)
+        drawn = self._net.get_challenge_iscl(key)
+        if self._is_client and isinstance(drawn, bytes | bytearray):
+            _asked[bytes(drawn)] = self
+        return drawn
 
     def respond(self, challenge: bytes, key: bytes) -> bytes:
+        if self._is_client and challenge in _asked:
+            raise LDicomSecurityError(
+                ErrorCode.ISCL_LOCAL_IC_CARD, "the challenge is one of this side's own, reflected by the peer"
+            )
         return self._net.internal_authenticate_iscl(challenge, key)
 
     def verify(self, challenge: bytes, response: bytes, key: bytes) -> int:
@@ -356,6 +379,10 @@ class _Hooks:
 
     def through_received(self, data: bytes) -> None:
         _call(self._net.on_non_secure_received_iscl, ErrorCode.SUCCESS, data)
+
+
+_asked: WeakValueDictionary[bytes, _Hooks] = WeakValueDictionary()
+"""Challenges of the clients of this process."""
 
 
 def _call(hook: Callable[..., None], *arguments: object) -> None:
@@ -373,12 +400,12 @@ def _is_overridden(net: IsclMembers, name: str) -> bool:
 def _slot(index: object) -> int:
     if isinstance(index, int) and 1 <= index <= 8:
         return int(index)
-    raise LDicomUsageError(f"index is {index!r}: keys have the indexes 1 to 8")
+    raise LDicomUsageError("index is none: keys have the indexes 1 to 8")  # it may be a key, in the wrong place
 
 
 def _put(keys: tuple[bytes | None, ...], index: object, key: object) -> tuple[bytes | None, ...]:
     """The keys with one more in its slot."""
-    from .iscl import ciphers
+    from . import ciphers
 
     at = _slot(index) - 1
     return *keys[:at], ciphers.key("key", key), *keys[at + 1 :]

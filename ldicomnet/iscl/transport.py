@@ -27,17 +27,17 @@ from collections.abc import Callable, Iterable, Iterator
 from time import monotonic
 
 from ..errors import LDicomError, LDicomSecurityError, LDicomTimeoutError, LDicomTransportError
-from ..iscl import ciphers
-from ..iscl.handshake import Client, Handshake, Server
-from ..iscl.inbox import Inbox, Kind
-from ..iscl.options import Setup
-from ..iscl.transfer import Reply, Transfer, Units
-from ..iscl.wire import MessageId, Packet, Reader, encode, header
 from ..status import ErrorCode, IsclStatus
 from ..timing import bounded, deadline
-from . import Address, Buffer, Transport
-from .iscl_opening import Calls, Opening
+from ..transport import Address, Buffer, Transport
+from . import ciphers
+from .handshake import Client, Handshake, Server
+from .inbox import Inbox, Kind
+from .opening import Calls, Opening
+from .options import Setup
 from .pace import Pace
+from .transfer import Reply, Transfer, Units
+from .wire import MessageId, Packet, Reader, encode, header
 
 _log = logging.getLogger("ldicomnet.iscl")
 _READ = 32 << 10
@@ -164,6 +164,7 @@ class IsclTransport:
                 raise self._failure
             if not self._opening.run(seconds):
                 return False
+            self._setup.check_authentication_key(self._handshake.key)
         except LDicomError as error:
             self._fail(error)
             raise
@@ -172,13 +173,13 @@ class IsclTransport:
 
     def _stand(self) -> None:
         """The connection is secured."""
-        key = self._handshake.key or bytes(ciphers.BLOCK)
+        shaken = self._handshake
         self._transfer = Transfer(
-            self._setup, self._handshake.block_length, key, self._is_requestor, self._order, _random
+            self._setup, shaken.block_length, shaken.key, self._is_requestor, self._order, _random
         )  # fmt: skip
         _log.info("ISCL (%s) with %s port %s: blocks of %d bytes", self._setup.wire.name, *self.peer, self.block_length)
-        if self._setup.has_weak_mac:
-            _log.warning("ISCL with DES-CBC and DESMAC of one key: who is between can change the first messages unseen")
+        for weakness in self._setup.weaknesses:
+            _log.warning("ISCL with %s", weakness)
         with self._changed:
             self._digest(self._transfer, 0)
         self._flush_answers()
@@ -288,7 +289,7 @@ class IsclTransport:
         if reply.message is not None:
             self._inbox.keep(Kind.MESSAGE, reply.message)
         if reply.through is not None:
-            if len(reply.through) > self._inbox.free:
+            if not self._inbox.fits(len(reply.through)):
                 raise LDicomSecurityError(
                     ErrorCode.ISCL_LOCAL_LENGTH_TOO_SMALL, "ISCL: more unsecured data than are read"
                 )
@@ -297,7 +298,7 @@ class IsclTransport:
             self._note_failure(reply.error)
 
     def _keep_packet(self, error: ErrorCode, data: bytes) -> None:
-        if self._calls.wants_packets and (error or len(data) <= self._inbox.free):
+        if self._calls.wants_packets and (error or self._inbox.fits(len(data))):
             self._inbox.keep(Kind.PACKET, error.to_bytes(4, "big") + data)
 
     def _give_up_stalled(self) -> None:
