@@ -34,6 +34,7 @@ Password = Callable[[], str | bytes | None]
 _LONGEST_PATH = 4096
 _LONGEST = 16 << 20
 """Bytes of a file; no list of certificates or of revoked ones is longer."""
+_CRL = b"-----BEGIN X509 CRL-----"
 _WRONG = (ValueError, TypeError, UnsupportedAlgorithm, SSLError)
 
 
@@ -231,16 +232,18 @@ def load_folder(folder: str | os.PathLike[str]) -> list[x509.Certificate]:
     return found
 
 
-def load_revoked(source: Source) -> bytes:
-    """A list of revoked certificates, as PEM.
+def load_revoked(source: Source) -> list[x509.CertificateRevocationList]:
+    """The lists of revoked certificates of a file: all that are in PEM, or the one in DER.
 
     Raises:
-        LDicomSecurityError: it cannot be read, or is none.
+        LDicomSecurityError: it cannot be read, holds none, or one that is broken.
     """
     data = read(source, ErrorCode.TLS_BAD_CA_FILE)
     try:
-        load = x509.load_pem_x509_crl if b"-----BEGIN" in data else x509.load_der_x509_crl
-        return load(data).public_bytes(Encoding.PEM)
+        if b"-----BEGIN" not in data:
+            return [x509.load_der_x509_crl(data)]
+        each = [_CRL + part for part in data.split(_CRL)[1:]]  # `cryptography` reads the first of a file
+        return [x509.load_pem_x509_crl(part) for part in each or [data]]
     except _WRONG as error:
         raise LDicomSecurityError(ErrorCode.TLS_BAD_CA_FILE, f"{_place(source)} is no CRL: {error}") from error
 
