@@ -43,7 +43,7 @@ class Side(Protocol):
         ...
 
     def context(self) -> ssl.SSLContext:
-        """What to make the handshake with; asked once for each, when it begins."""
+        """What to make the handshake with; asked when it begins, on a server once the client has spoken."""
         ...
 
     def judge(self, tls: ssl.SSLObject) -> SecureLink:
@@ -111,6 +111,8 @@ class TlsTransport:
         return True
 
     def _shake_hands(self, until: float | None) -> bool:
+        if self._server and not self._hear(until):  # what is in force when a client speaks counts, not when it came
+            return False
         context = self._side.context()
         try:
             tls = self._tls = context.wrap_bio(self._incoming, self._outgoing, self._server, self._side.name)
