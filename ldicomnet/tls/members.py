@@ -91,10 +91,11 @@ class TlsMembers(Settings):
 
     @reports
     def reload_security(self) -> None:
-        """Read certificates, keys, trusted issuers and lists of revoked certificates again, from where they came.
+        """Read certificates, keys, trusted issuers, lists of revoked certificates and `dh_file` again.
 
-        The listening socket and the connections that stand go on as they are; connections made from now on use what
-        was read. Connections that a listening object has accepted share this with it.
+        Between this and the setters no file is read. The listening socket and the connections that stand go on as they
+        are; handshakes that begin from now on use what was read. Connections that a listening object has accepted
+        share this with it. On any thread, while others set something too.
 
         Raises:
             LDicomSecurityError: something cannot be read; then everything stays as it was.
