@@ -22,6 +22,7 @@ tls.suites
 tls.link
 tls.settings tls.transport tls.psk
 tls.certificates
+tls.material
 tls.context tls.examine
 tls.setup tls.judgement
 tls.sides tls.sameness
@@ -69,7 +70,7 @@ NEVERS = (
         "socket .engine .conversation .net .transport.tcp",
     ),
     (
-        "tls.texts tls.certificates tls.context tls.examine tls.judgement tls.reasons",
+        "tls.texts tls.certificates tls.material tls.context tls.examine tls.judgement tls.reasons",
         "socket .transport .engine .hooks",
     ),
     ("tls.transport", "socket cryptography .transport.tcp .tls.context .tls.judgement .engine .pdu"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
+import os
 import ssl
 import subprocess
 import sys
@@ -511,6 +513,44 @@ class Loading(unittest.TestCase):
         self.assertFalse(Path(seen[1].decode()).exists())
         if loading._HAS_MEMORY_FILES:
             self.assertIn(b"/proc/self/fd/", seen[3])
+
+    def test_a_key_on_the_disk_is_only_ours_and_goes_whatever_happens(self) -> None:
+        """No room while it is written, a write that takes a part only, and an error of who reads it."""
+        real = os.write
+
+        def short(descriptor: int, data: bytes) -> int:
+            return real(descriptor, bytes(data[:10]))
+
+        def full(descriptor: int, data: bytes) -> int:
+            real(descriptor, bytes(data[:10]))
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        data = bytes(range(100))
+        for has_memory in (False, loading._HAS_MEMORY_FILES):
+            with (
+                unittest.mock.patch.object(loading, "_HAS_MEMORY_FILES", has_memory),
+                unittest.mock.patch.object(tempfile, "tempdir", str(self.folder)),
+            ):
+                before = self.descriptors()
+                with unittest.mock.patch.object(os, "write", short), loading.as_file(data) as path:
+                    self.assertEqual(Path(path).read_bytes(), data)
+                    if not has_memory and os.name == "posix":
+                        self.assertEqual(Path(path).parent, self.folder)
+                        self.assertEqual(Path(path).stat().st_mode & 0o777, 0o600)
+                with unittest.mock.patch.object(os, "write", full), self.assertRaises(LDicomSecurityError) as caught:
+                    with loading.as_file(data):
+                        self.fail("it was not written")
+                self.assertEqual(caught.exception.code, ErrorCode.TLS_INTERNAL_ERROR)
+                self.assertIn("No space left", str(caught.exception))
+                with self.assertRaises(ZeroDivisionError), loading.as_file(data):
+                    raise ZeroDivisionError
+                self.assertEqual(list(self.folder.iterdir()), [])
+                self.assertEqual(self.descriptors(), before)
+
+    def descriptors(self) -> int:
+        """How many are open, where the system tells it."""
+        folder = Path("/proc/self/fd")
+        return len(list(folder.iterdir())) if folder.is_dir() else 0
 
     def test_what_a_certificate_says(self) -> None:
         made = x509.load_pem_x509_certificate(Path(certificate("server")).read_bytes())

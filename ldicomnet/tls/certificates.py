@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 from ssl import SSLContext, SSLError
-from tempfile import NamedTemporaryFile
+from tempfile import mkstemp
 from typing import cast
 
 from cryptography import x509
@@ -34,6 +34,7 @@ Password = Callable[[], str | bytes | None]
 _LONGEST_PATH = 4096
 _LONGEST = 16 << 20
 """Bytes of a file; no list of certificates or of revoked ones is longer."""
+_CRL = b"-----BEGIN X509 CRL-----"
 _WRONG = (ValueError, TypeError, UnsupportedAlgorithm, SSLError)
 
 
@@ -77,10 +78,11 @@ class Identity:
         with as_file(data) as path:
             try:
                 context.load_cert_chain(path, password=password)
-            except SSLError as error:
-                weak = "TOO_SMALL" in (error.reason or "") or "TOO_WEAK" in (error.reason or "")
+            except OSError as error:  # such as ssl.SSLError
+                reason: str = getattr(error, "reason", None) or error.strerror or str(error)
+                weak = "TOO_SMALL" in reason or "TOO_WEAK" in reason
                 code = ErrorCode.TLS_INSUFFICIENT_SECURITY if weak else ErrorCode.CERTIFICATE_LOAD
-                words = (error.reason or str(error)).lower().replace("_", " ")
+                words = reason.lower().replace("_", " ")
                 raise LDicomSecurityError(code, f"certificate {name_of(self.chain[0])}: {words}") from error
 
 
@@ -89,21 +91,41 @@ _HAS_MEMORY_FILES = hasattr(os, "memfd_create") and Path("/proc/self/fd").is_dir
 
 @contextmanager
 def as_file(data: bytes) -> Iterator[str]:
-    """A path from which OpenSSL can read `data`; in memory where the system can do that, else only ours to read."""
-    if _HAS_MEMORY_FILES:
-        descriptor = os.memfd_create("ldicomnet")
+    """A path from which OpenSSL can read `data`; in memory where the system can do that, else only ours to read.
+
+    Raises:
+        LDicomSecurityError: the system has no room for it; nothing is left behind.
+    """
+    with ExitStack() as cleaning:
         try:
-            os.write(descriptor, data)
-            yield f"/proc/self/fd/{descriptor}"
-        finally:
-            os.close(descriptor)
-        return
-    with NamedTemporaryFile(prefix="ldicomnet-", suffix=".pem", delete=False) as file:
-        file.write(data)
+            path = (_in_memory if _HAS_MEMORY_FILES else _on_disk)(data, cleaning)
+        except OSError as error:
+            text = f"OpenSSL reads this from a file only, and none can be made: {error.strerror}"
+            raise LDicomSecurityError(ErrorCode.TLS_INTERNAL_ERROR, text) from error
+        yield path
+
+
+def _in_memory(data: bytes, cleaning: ExitStack) -> str:
+    descriptor = os.memfd_create("ldicomnet")
+    cleaning.callback(os.close, descriptor)
+    _write(descriptor, data)
+    return f"/proc/self/fd/{descriptor}"
+
+
+def _on_disk(data: bytes, cleaning: ExitStack) -> str:
+    descriptor, path = mkstemp(prefix="ldicomnet-", suffix=".pem")  # mode 0600
+    cleaning.callback(Path(path).unlink, missing_ok=True)
     try:
-        yield file.name
+        _write(descriptor, data)
     finally:
-        Path(file.name).unlink()
+        os.close(descriptor)
+    return path
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[os.write(descriptor, left) :]
 
 
 def load_identity(certificate: Source, kind: int, key: Source | None, password: Password) -> Identity:
@@ -210,16 +232,18 @@ def load_folder(folder: str | os.PathLike[str]) -> list[x509.Certificate]:
     return found
 
 
-def load_revoked(source: Source) -> bytes:
-    """A list of revoked certificates, as PEM.
+def load_revoked(source: Source) -> list[x509.CertificateRevocationList]:
+    """The lists of revoked certificates of a file: all that are in PEM, or the one in DER.
 
     Raises:
-        LDicomSecurityError: it cannot be read, or is none.
+        LDicomSecurityError: it cannot be read, holds none, or one that is broken.
     """
     data = read(source, ErrorCode.TLS_BAD_CA_FILE)
     try:
-        load = x509.load_pem_x509_crl if b"-----BEGIN" in data else x509.load_der_x509_crl
-        return load(data).public_bytes(Encoding.PEM)
+        if b"-----BEGIN" not in data:
+            return [x509.load_der_x509_crl(data)]
+        each = [_CRL + part for part in data.split(_CRL)[1:]]  # `cryptography` reads the first of a file
+        return [x509.load_pem_x509_crl(part) for part in each or [data]]
     except _WRONG as error:
         raise LDicomSecurityError(ErrorCode.TLS_BAD_CA_FILE, f"{_place(source)} is no CRL: {error}") from error
 

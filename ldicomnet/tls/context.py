@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import logging
-import os
 import ssl
 import warnings
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import cast
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from ..errors import LDicomSecurityError
 from ..status import CipherSuite, ErrorCode, TlsOptions, VerifyMode
-from .certificates import Identity, as_file, load_folder, load_revoked, load_trust, read
+from .certificates import Identity, as_file
+from .material import Material
 from .profiles import TLS_1_2, TLS_1_3, VERSION_NAMES, Profile
 from .settings import TLSContextSettings
 from .suites import BY_NAME, BY_NUMBER, Suite, suite_of
@@ -145,11 +143,11 @@ def _bare(protocol: int) -> ssl.SSLContext:
         raise LDicomSecurityError(ErrorCode.TLS_INTERNAL_ERROR, f"OpenSSL makes no context: {error}") from error
 
 
-def make(plan: Plan, server: bool, identities: Iterable[Identity]) -> ssl.SSLContext:
-    """A context for one role.
+def make(plan: Plan, server: bool, identities: Iterable[Identity], material: Material) -> ssl.SSLContext:
+    """A context for one role; reads no file.
 
     Raises:
-        LDicomSecurityError: something that the settings name cannot be had.
+        LDicomSecurityError: OpenSSL does not take something of it.
     """
     settings = plan.settings
     context = _bare(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
@@ -166,15 +164,15 @@ def make(plan: Plan, server: bool, identities: Iterable[Identity]) -> ssl.SSLCon
         context.num_tickets = 0
     if settings.alpn:
         context.set_alpn_protocols(list(settings.alpn))
-    _set_groups(context, plan, server)
+    _set_groups(context, plan, server, material)
     for identity in identities:
         plan.check_key(identity.chain[0], "this side's")
         identity.load_into(context)
-    _set_verification(context, plan, server)
+    _set_verification(context, plan, server, material)
     return context
 
 
-def _set_groups(context: ssl.SSLContext, plan: Plan, server: bool) -> None:
+def _set_groups(context: ssl.SSLContext, plan: Plan, server: bool, material: Material) -> None:
     settings = plan.settings
     if settings.curve is not None:
         try:
@@ -183,8 +181,7 @@ def _set_groups(context: ssl.SSLContext, plan: Plan, server: bool) -> None:
             raise LDicomSecurityError(ErrorCode.TLS_BAD_CONTEXT, f"curve is {settings.curve!r}: {error}") from error
     if not server or not any(suite.needs_dh_parameters for suite in plan.suites):
         return
-    data = ffdhe2048() if settings.dh_file is None else read(settings.dh_file, ErrorCode.TLS_BAD_CONTEXT)
-    with as_file(data) as path:
+    with as_file(ffdhe2048() if material.parameters is None else material.parameters) as path:
         try:
             context.load_dh_params(path)
         except (ssl.SSLError, OSError, ValueError) as error:
@@ -205,7 +202,7 @@ def ffdhe2048() -> bytes:
     return "\n".join(["-----BEGIN DH PARAMETERS-----", *lines, "-----END DH PARAMETERS-----", ""]).encode()
 
 
-def _set_verification(context: ssl.SSLContext, plan: Plan, server: bool) -> None:
+def _set_verification(context: ssl.SSLContext, plan: Plan, server: bool, material: Material) -> None:
     settings, mode = plan.settings, plan.mode
     verifies = VerifyMode.PEER in mode
     context.check_hostname = False
@@ -228,43 +225,26 @@ def _set_verification(context: ssl.SSLContext, plan: Plan, server: bool) -> None
         context.hostname_checks_common_name = False  # RFC 9525: names are in the subject alternative name
     elif not verifies and not settings.has_trust:
         return
-    _load_trust(context, settings, server)
+    _load_trust(context, settings, server, material)
 
 
-def _load_trust(context: ssl.SSLContext, settings: TLSContextSettings, server: bool) -> None:
+def _load_trust(context: ssl.SSLContext, settings: TLSContextSettings, server: bool, material: Material) -> None:
     if settings.has_trust:
-        for certificate in trusted(settings):
-            try:
-                context.load_verify_locations(cadata=certificate.public_bytes(Encoding.DER))
-            except ssl.SSLError as error:
-                raise LDicomSecurityError(ErrorCode.TLS_BAD_CA_FILE, f"a trusted certificate: {error}") from error
+        try:
+            context.load_verify_locations(cadata=material.anchors)
+        except ssl.SSLError as error:
+            raise LDicomSecurityError(ErrorCode.TLS_BAD_CA_FILE, f"a trusted certificate: {error}") from error
     elif not server:
         context.load_default_certs(ssl.Purpose.SERVER_AUTH)
     # What is listed is trusted, be it an issuer below the root or the peer's own certificate.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    if settings.crl_files:
+    if material.revoked:
         context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN if settings.crl_chain else ssl.VERIFY_CRL_CHECK_LEAF
-        with as_file(b"".join(map(load_revoked, settings.crl_files))) as path:
-            context.load_verify_locations(cafile=path)
-
-
-def trusted(settings: TLSContextSettings) -> list[x509.Certificate]:
-    """The certificates that the settings trust.
-
-    Raises:
-        LDicomSecurityError: one of the places cannot be read, or holds none.
-    """
-    found: list[x509.Certificate] = []
-    if isinstance(settings.ca_file, (list, tuple)):
-        for file in settings.ca_file:
-            found += load_trust(file)
-    elif settings.ca_file is not None:
-        found += load_trust(cast("str | os.PathLike[str]", settings.ca_file))
-    if settings.ca_path is not None:
-        found += load_folder(settings.ca_path)
-    if settings.ca_data is not None:
-        found += load_trust(settings.ca_data.encode() if isinstance(settings.ca_data, str) else settings.ca_data)
-    return found
+        with as_file(material.lists) as path:
+            try:
+                context.load_verify_locations(cafile=path)
+            except OSError as error:  # such as ssl.SSLError
+                raise LDicomSecurityError(ErrorCode.TLS_BAD_CA_FILE, f"a list of revoked ones: {error}") from error
 
 
 def check_made(context: ssl.SSLContext, plan: Plan) -> None:

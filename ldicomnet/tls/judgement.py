@@ -6,14 +6,13 @@ Knows no connection: it is given the `ssl.SSLObject` that has just agreed.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from cryptography import x509
 
 from ..errors import LDicomSecurityError
 from ..status import ErrorCode, VerifyMode
-from .certificates import load_revoked
 from .context import Plan
 from .examine import examine
 from .link import SecureLink
@@ -35,10 +34,19 @@ class Judge:
         server: whether this side is the server.
         name: whom a client compares the certificate with; None where it does not.
         verify: the hook, None where nobody has overridden it.
+        revoked: lists of revoked certificates, as they were read with the plan.
     """
 
-    def __init__(self, plan: Plan, server: bool, name: str | None, verify: Verify | None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        server: bool,
+        name: str | None,
+        verify: Verify | None,
+        revoked: Sequence[x509.CertificateRevocationList],
+    ) -> None:
         self._plan = plan
+        self._revoked = revoked
         self._server = server
         self._name = name
         self._verify = verify
@@ -108,8 +116,7 @@ class Judge:
         if not decides and self._verify is None:
             return False
         trusted = [x509.load_der_x509_certificate(each) for each in context.get_ca_certs(binary_form=True)]
-        lists = [x509.load_pem_x509_crl(load_revoked(each)) for each in self._plan.settings.crl_files]
-        findings = examine(chain, trusted, lists, self._name)
+        findings = examine(chain, trusted, self._revoked, self._name)
         for finding in findings:
             certificate, number, text = finding.certificate, finding.number, finding.text
             is_good = number == 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from .transport import TlsTransport
 
 _log = logging.getLogger("ldicomnet.tls")
+_making = threading.Lock()
 
 
 class TlsMembers(Settings):
@@ -89,10 +91,11 @@ class TlsMembers(Settings):
 
     @reports
     def reload_security(self) -> None:
-        """Read certificates, keys, trusted issuers and lists of revoked certificates again, from where they came.
+        """Read certificates, keys, trusted issuers, lists of revoked certificates and `dh_file` again.
 
-        The listening socket and the connections that stand go on as they are; connections made from now on use what
-        was read. Connections that a listening object has accepted share this with it.
+        Between this and the setters no file is read. The listening socket and the connections that stand go on as they
+        are; handshakes that begin from now on use what was read. Connections that a listening object has accepted
+        share this with it. On any thread, while others set something too.
 
         Raises:
             LDicomSecurityError: something cannot be read; then everything stays as it was.
@@ -121,12 +124,12 @@ class TlsMembers(Settings):
     @reports
     def ctx_set_options(self, options: int) -> None:
         """Switch versions of TLS off: `TlsOptions`."""
-        self._tls.configure(replace(self._tls.settings, options=options))
+        self._tls.change(lambda settings: replace(settings, options=options))
 
     @reports
     def set_ssl_method_type(self, method: int) -> None:
         """Set the `TlsMethod`."""
-        self._tls.configure(replace(self._tls.settings, method=method))
+        self._tls.change(lambda settings: replace(settings, method=method))
 
     @reports
     def set_pre_shared_keys_tls(self, keys: Mapping[str, bytes], identity: str | None = None) -> None:
@@ -223,7 +226,8 @@ class TlsMembers(Settings):
         if self._tls_setup is None:
             from .setup import TlsSetup
 
-            self._tls_setup = TlsSetup()
+            with _making:
+                self._tls_setup = self._tls_setup or TlsSetup()
         return self._tls_setup
 
     def _needs_tls(self) -> None:
@@ -242,7 +246,8 @@ class TlsMembers(Settings):
             if not isinstance(settings, TLSContextSettings):
                 raise LDicomUsageError(f"settings is {settings!r}: TLSContextSettings are wanted")
             self._tls.configure(settings)
-        self._tls.generation()
+        else:
+            self._tls.generation()
 
     def _stranger(self, title: str) -> str:
         """Why the peer may not call itself `title`, "" where it may: pins, and `TLSContextSettings.titles`."""
@@ -280,14 +285,13 @@ class TlsMembers(Settings):
         if self._psk is not None:
             from .psk import PskSide
 
-            self._secured = TlsTransport(transport, PskSide(self._psk, not requestor), not requestor, None)
+            self._secured = TlsTransport(transport, PskSide(self._psk, not requestor), not requestor)
             return self._secured
         self._tls.check(not requestor, self)
-        settings = self._tls.settings
-        name = settings.server_name or transport.peer[0] if requestor else None
         is_asked = type(self).on_verify is not Hooks.on_verify or "on_verify" in vars(self)
-        side = Side(self._tls, not requestor, name, self.on_verify if is_asked else None, self)
-        self._secured = TlsTransport(transport, side, not requestor, side.name_to_send)
+        host = transport.peer[0] if requestor else None
+        side = Side(self._tls, not requestor, host, self.on_verify if is_asked else None, self)
+        self._secured = TlsTransport(transport, side, not requestor)
         return self._secured
 
 

@@ -92,7 +92,12 @@ class PskSide:
     Args:
         keys: of this side.
         server: whether it is the server.
+
+    Attributes:
+        name: see `transport.tls.Side`; a key is nobody's in particular.
     """
+
+    name: str | None = None
 
     def __init__(self, keys: Keys, server: bool) -> None:
         self._keys = keys

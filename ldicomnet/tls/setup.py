@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from .. import checks
 from ..errors import LDicomSecurityError, LDicomUsageError
@@ -21,8 +21,11 @@ from .suites import suite_of
 if TYPE_CHECKING:
     import ssl
 
+    from cryptography.x509 import CertificateRevocationList
+
     from .certificates import Identity
     from .context import Plan
+    from .material import Material
 
 SLOTS = 16
 """Cipher suites in the list of the original."""
@@ -46,26 +49,86 @@ class _Source:
     def __init__(self, certificate: Source, kind: int, key: Source | None) -> None:
         self.place = certificate, kind, key
 
-    def load(self, asker: Asker) -> Identity:
+    def load(self, asker: Asker) -> Loaded:
         from .certificates import load_identity
 
         certificate, kind, key = self.place
-        return load_identity(certificate, kind, key, lambda: asker.on_private_key_password(False))
+        return Loaded(self, load_identity(certificate, kind, key, lambda: asker.on_private_key_password(False)))
 
 
-Loaded = tuple[_Source, "Identity"]
+class Loaded(NamedTuple):
+    """An identity, and where it came from."""
+
+    source: _Source
+    identity: Identity
+
+
+@dataclass(frozen=True)
+class Given:
+    """All that was set, and what was in the files when they were read.
+
+    Attributes:
+        settings: settings.
+        ciphers: the list of the original.
+        servers: certificates of this side as a server, by their algorithm.
+        client: that as a client.
+        material: what was in the files that `settings` name; None where no settings were given.
+    """
+
+    settings: TLSContextSettings
+    ciphers: tuple[CipherSuite, ...] = (CipherSuite.NONE,) * SLOTS
+    servers: Mapping[str, Loaded] = field(default_factory=dict)
+    client: Loaded | None = None
+    material: Material | None = None
 
 
 class Generation:
-    """Settings, certificates and suites as they were at one time, and the contexts made of them."""
+    """What was given as it was at one time, never changed after, and the contexts made of it; no file is read here."""
 
-    def __init__(self, plan: Plan, servers: tuple[Identity, ...], client: Identity | None) -> None:
-        self.plan = plan
-        self._servers = servers
-        self._client = client
+    def __init__(self, given: Given) -> None:
+        self.given = given
+        self._plan: Plan | None = None
         self._contexts: dict[bool, ssl.SSLContext] = {}
         self._roles: set[bool] = set()
         self._lock = threading.Lock()
+
+    @property
+    def plan(self) -> Plan:
+        """What contexts are to be.
+
+        Raises:
+            LDicomSecurityError: what was set cannot be done here.
+        """
+        with self._lock:
+            if self._plan is None:
+                self._plan = self._planned()
+            return self._plan
+
+    def checked(self) -> Generation:
+        """This, where what was set can be done here.
+
+        Raises:
+            LDicomSecurityError: it cannot.
+        """
+        _plan = self.plan
+        return self
+
+    def _planned(self) -> Plan:
+        from .context import Plan
+
+        given = self.given
+        plan = Plan(given.settings, list(dict.fromkeys(each for each in given.ciphers if each != CipherSuite.NONE)))
+        if plan.profile.is_legacy:
+            _log.warning("profile %s protects too little today", plan.profile.title)
+        for _source, identity in filter(None, (*given.servers.values(), given.client)):
+            if not identity.is_in_time:
+                _log.warning("this side's certificate is not valid now: %s", identity.subject)
+        return plan
+
+    @property
+    def revoked(self) -> tuple[CertificateRevocationList, ...]:
+        """Lists of revoked certificates."""
+        return () if self.given.material is None else self.given.material.revoked
 
     def has_served(self, server: bool) -> bool:
         """Whether there ever was a context for a role."""
@@ -81,18 +144,24 @@ class Generation:
         if context is not None:
             return context
         from .context import check_made, make
+        from .material import Material
 
-        identities = self._servers or tuple(filter(None, (self._client,))) if server else (self._client,)
+        plan, identities = self.plan, self._identities(server)
         if server and not identities:
             raise LDicomSecurityError(
                 ErrorCode.CERTIFICATE_LOAD, "a server needs a certificate (set_server_certificate_tls)"
             )
-        context = make(self.plan, server, filter(None, identities))
+        context = make(plan, server, identities, self.given.material or Material())
         asker.on_create_ctx(context)
-        check_made(context, self.plan)
+        check_made(context, plan)
         with self._lock:
             self._roles.add(server)
             return self._contexts.setdefault(server, context)
+
+    def _identities(self, server: bool) -> list[Identity]:
+        """What this side shows in a role."""
+        own = self.given.servers.values() if server and self.given.servers else filter(None, (self.given.client,))
+        return [each.identity for each in own]
 
     def spend(self, context: ssl.SSLContext) -> None:
         """Use a server's context no more, because it holds a session that a client could resume.
@@ -105,40 +174,73 @@ class Generation:
 
 
 class TlsSetup:
-    """The TLS of an object; shared with what it accepts, so that a reload reaches all of them."""
+    """The TLS of an object; shared with what it accepts, so that a reload reaches all of them.
+
+    All that can change is which generation is in force. Each change makes another one of that, and puts it there in one
+    step: so changes on several threads lose nothing of each other.
+    """
 
     def __init__(self) -> None:
-        self.settings = TLSContextSettings()
-        self._ciphers: list[CipherSuite] = [CipherSuite.NONE] * SLOTS
-        self._servers: dict[str, Loaded] = {}
-        self._client: Loaded | None = None
-        self._generation: Generation | None = None
+        self._generation = Generation(Given(TLSContextSettings()))
+        self._roles: set[bool] = set()  # in which connections were wanted, by any generation
         self._lock = threading.Lock()
+
+    def _exchange(self, change: Callable[[Given], Generation]) -> None:
+        """Put what `change` makes of the generation in force in its place; again, where another thread was quicker.
+
+        No lock is held meanwhile: files are read there, and hooks asked.
+        """
+        while True:
+            before = self._generation
+            fresh = change(before.given)
+            with self._lock:
+                if self._generation is before:
+                    self._generation = fresh
+                    return
 
     # --- what is set ----------------------------------------------------------------------------------------------
 
+    @property
+    def settings(self) -> TLSContextSettings:
+        """The settings in force."""
+        return self._generation.given.settings
+
     def configure(self, settings: TLSContextSettings) -> None:
-        """Use these settings from now on; a copy of them.
+        """Use these settings from now on; a copy of them, and what is now in the files that they name.
 
         Raises:
             LDicomUsageError: they are none.
+            LDicomSecurityError: they cannot be done here, or a file not be read; then everything stays as it was.
         """
         if not isinstance(settings, TLSContextSettings):
             raise LDicomUsageError(f"settings is {settings!r}: TLSContextSettings are wanted")
         pins = {title: _fingerprints(given) for title, given in settings.pins.items()}
-        self.settings = replace(settings, pins=pins)
-        self._generation = None
+        copied = replace(settings, pins=pins)
+
+        def change(given: Given) -> Generation:
+            return Generation(replace(given, settings=copied, material=_gathered(copied))).checked()
+
+        self._exchange(change)
+        self._roles.clear()  # with other settings, it may be for others
+
+    def change(self, changed: Callable[[TLSContextSettings], TLSContextSettings]) -> None:
+        """Use settings that differ from those in force, though not in the files that they name."""
+        self._exchange(lambda given: Generation(replace(given, settings=changed(given.settings))))
 
     def set_cipher(self, index: int, cipher: int) -> None:
         """Put a suite into the list; NONE empties a slot."""
         self._check_index(index)
-        self._ciphers[index] = CipherSuite.NONE if cipher == CipherSuite.NONE else suite_of(cipher).number
-        self._generation = None
+        number = CipherSuite.NONE if cipher == CipherSuite.NONE else suite_of(cipher).number
+        self._exchange(
+            lambda given: Generation(
+                replace(given, ciphers=(*given.ciphers[:index], number, *given.ciphers[index + 1 :]))
+            )
+        )
 
     def cipher(self, index: int) -> CipherSuite:
         """The suite in a slot."""
         self._check_index(index)
-        return self._ciphers[index]
+        return self._generation.given.ciphers[index]
 
     @staticmethod
     def _check_index(index: int) -> None:
@@ -146,30 +248,31 @@ class TlsSetup:
 
     def set_client(self, certificate: Source, kind: int, key: Source | None, asker: Asker) -> None:
         """The certificate of this side as a client, and as a server that has none of its own."""
-        source = _Source(certificate, kind, key)
-        self._client = source, source.load(asker)
-        self._generation = None
+        loaded = _Source(certificate, kind, key).load(asker)
+        self._exchange(lambda given: Generation(replace(given, client=loaded)))
 
     def set_server(self, certificate: Source, kind: int, key: Source | None, asker: Asker) -> None:
         """A certificate of this side as a server; one of each algorithm, the last one counts."""
-        source = _Source(certificate, kind, key)
-        identity = source.load(asker)
-        self._servers = {**self._servers, identity.kind: (source, identity)}
-        self._generation = None
+        loaded = _Source(certificate, kind, key).load(asker)
+        self._exchange(
+            lambda given: Generation(replace(given, servers={**given.servers, loaded.identity.kind: loaded}))
+        )
 
     @property
     def serves(self) -> bool:
         """Whether there is a certificate for a server."""
-        return bool(self._servers)
+        return bool(self._generation.given.servers)
 
     @property
     def has_certificate(self) -> bool:
         """Whether there is one that a server can show."""
-        return bool(self._servers) or self._client is not None
+        given = self._generation.given
+        return bool(given.servers) or given.client is not None
 
     def is_pinned(self, link: SecureLink, title: str) -> bool:
         """Whether the peer has a certificate that is pinned for its AE title, or none is."""
-        pins = self.settings.pins.get(title, self.settings.pins.get("*"))
+        settings = self.settings
+        pins = settings.pins.get(title, settings.pins.get("*"))
         return pins is None or link.fingerprint in pins
 
     # --- what follows from it -------------------------------------------------------------------------------------
@@ -180,27 +283,7 @@ class TlsSetup:
         Raises:
             LDicomSecurityError: the settings cannot be done here.
         """
-        generation = self._generation
-        if generation is not None:
-            return generation
-        with self._lock:
-            if self._generation is None:
-                self._generation = self._made(self._servers, self._client)
-            return self._generation
-
-    def _made(self, servers: Mapping[str, Loaded], client: Loaded | None) -> Generation:
-        from .context import Plan
-
-        chosen = list(dict.fromkeys(cipher for cipher in self._ciphers if cipher != CipherSuite.NONE))
-        plan = Plan(self.settings, chosen)
-        if plan.profile.is_legacy:
-            _log.warning("profile %s protects too little today", plan.profile.title)
-        identities = tuple(identity for _source, identity in servers.values())
-        own = client[1] if client else None
-        for identity in filter(None, (*identities, own)):
-            if not identity.is_in_time:
-                _log.warning("this side's certificate is not valid now: %s", identity.subject)
-        return Generation(plan, identities, own)
+        return self._generation.checked()
 
     def check(self, server: bool, asker: Asker) -> None:
         """Raise unless connections can be made in that role.
@@ -211,6 +294,7 @@ class TlsSetup:
         generation = self.generation()
         if not generation.has_served(server):
             generation.context(server, asker)
+        self._roles.add(server)
 
     def reload(self, asker: Asker) -> None:
         """Read all certificates, keys, issuers and lists of revoked ones again; what stands goes on as it is.
@@ -218,16 +302,23 @@ class TlsSetup:
         Raises:
             LDicomSecurityError: one cannot be read; then everything stays as it was.
         """
-        before = self._generation
-        client = None if self._client is None else (self._client[0], self._client[0].load(asker))
-        loaded = [(source, source.load(asker)) for source, _identity in self._servers.values()]
-        servers = {identity.kind: (source, identity) for source, identity in loaded}
-        fresh = self._made(servers, client)
+        self._exchange(lambda given: self._read_again(given, asker))
+
+    def _read_again(self, given: Given, asker: Asker) -> Generation:
+        client = None if given.client is None else given.client.source.load(asker)
+        loaded = [each.source.load(asker) for each in given.servers.values()]
+        servers = {each.identity.kind: each for each in loaded}
+        fresh = Generation(replace(given, client=client, servers=servers, material=_gathered(given.settings))).checked()
         for server in (True, False):
-            if before is not None and before.has_served(server):
+            if server in self._roles:
                 fresh.context(server, asker)
-        with self._lock:  # which no hook was called under
-            self._client, self._servers, self._generation = client, servers, fresh
+        return fresh
+
+
+def _gathered(settings: TLSContextSettings) -> Material:
+    from .material import gather
+
+    return gather(settings)
 
 
 def _fingerprints(given: object) -> tuple[str, ...]:

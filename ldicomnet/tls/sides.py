@@ -17,25 +17,34 @@ class Side:
     Args:
         setup: the TLS of the object.
         server: whether this side is the server.
-        name: whom a client means to reach.
+        host: whom a client means to reach, if the settings name nobody else; None for a server.
         verify: the hook `on_verify`, None where nobody has overridden it.
         asker: whose other hooks are asked.
 
     Attributes:
-        name_to_send: the name for SNI and for OpenSSL to compare; None where neither is wanted.
+        name: the name for SNI and for OpenSSL to compare; None where neither is wanted.
     """
 
-    def __init__(self, setup: TlsSetup, server: bool, name: str | None, verify: Verify | None, asker: Asker) -> None:
-        self._generation: Generation = setup.generation()
-        self._asker = asker
+    def __init__(self, setup: TlsSetup, server: bool, host: str | None, verify: Verify | None, asker: Asker) -> None:
+        self._setup = setup
         self._server = server
-        plan = self._generation.plan
-        compares = not server and plan.settings.check_name and VerifyMode.PEER in plan.mode
-        self.name_to_send = name if compares or plan.settings.server_name else None
-        self._judge = Judge(plan, server, name if compares else None, verify)
+        self._host = host
+        self._verify = verify
+        self._asker = asker
+        self._take(setup.generation())
+
+    def _take(self, generation: Generation) -> None:
+        """One generation decides about all of a handshake."""
+        self._generation = generation
+        plan = generation.plan
+        name = plan.settings.server_name or self._host if not self._server else None
+        compares = not self._server and plan.settings.check_name and VerifyMode.PEER in plan.mode
+        self.name = name if compares or plan.settings.server_name else None
+        self._judge = Judge(plan, self._server, name if compares else None, self._verify, generation.revoked)
 
     def context(self) -> ssl.SSLContext:
-        """See `transport.tls.Side`."""
+        """See `transport.tls.Side`; what is in force now, since a peer may have been silent for long."""
+        self._take(self._setup.generation())
         return self._generation.context(self._server, self._asker)
 
     def judge(self, tls: ssl.SSLObject) -> SecureLink:

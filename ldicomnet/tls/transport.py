@@ -36,8 +36,14 @@ _log = logging.getLogger("ldicomnet.tls")
 class Side(Protocol):
     """Which side of TLS this is; decides about the peer."""
 
+    @property
+    def name(self) -> str | None:
+        """Whom a client means to reach, for the certificate's name and SNI, once it was asked for a context; None for
+        nobody in particular."""
+        ...
+
     def context(self) -> ssl.SSLContext:
-        """What to make the handshake with."""
+        """What to make the handshake with; asked when it begins, on a server once the client has spoken."""
         ...
 
     def judge(self, tls: ssl.SSLObject) -> SecureLink:
@@ -56,7 +62,6 @@ class TlsTransport:
         below: the connection.
         side: has the context, and decides about the peer.
         server: whether this side is the server.
-        name: whom a client means to reach, for the certificate's name and SNI; None for nobody in particular.
 
     Attributes:
         link: what was agreed on; None before the handshake is done.
@@ -65,11 +70,10 @@ class TlsTransport:
 
     is_secure = True
 
-    def __init__(self, below: Transport, side: Side, server: bool, name: str | None) -> None:
+    def __init__(self, below: Transport, side: Side, server: bool) -> None:
         self._below = below
         self._side = side
         self._server = server
-        self._name = name
         self._timeout: float | None = None
         self._tls: ssl.SSLObject | None = None
         self._incoming = ssl.MemoryBIO()
@@ -107,9 +111,11 @@ class TlsTransport:
         return True
 
     def _shake_hands(self, until: float | None) -> bool:
+        if self._server and not self._hear(until):  # what is in force when a client speaks counts, not when it came
+            return False
         context = self._side.context()
         try:
-            tls = self._tls = context.wrap_bio(self._incoming, self._outgoing, self._server, self._name)
+            tls = self._tls = context.wrap_bio(self._incoming, self._outgoing, self._server, self._side.name)
         except (ssl.SSLError, ValueError) as error:
             raise LDicomSecurityError(ErrorCode.TLS_INTERNAL_ERROR, f"TLS handshake: {error}") from error
         while True:
