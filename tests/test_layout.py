@@ -16,14 +16,16 @@ PACKAGE = Path(ldicomnet.__file__).parent
 # The floors, lowest first. A room may import from floors below its own.
 FLOORS = """
 status
-errors timing log threads workers text buffers tls
+errors timing log threads workers text buffers tls tls.faults
 ending admission checks wire upper_layer body part10 operations transport tls.profiles tls.reasons tls.texts
 tls.suites
 tls.link
 tls.settings transport.tls tls.psk
 tls.certificates
-tls.context tls.examine
-tls.setup tls.judgement
+tls.context tls.paths
+tls.setup tls.revocation tls.constraints
+tls.examine
+tls.judgement
 tls.sides
 items command_set structure part_file machine deadlines transport.tcp transport.memory transport.pace
 message sinks encoding decoding iscl iscl.ciphers iscl.inbox
@@ -68,7 +70,8 @@ NEVERS = (
         "socket .engine .conversation .net .transport.tcp",
     ),
     (
-        "tls.texts tls.certificates tls.context tls.examine tls.judgement tls.reasons",
+        "tls.faults tls.texts tls.certificates tls.context tls.paths tls.revocation tls.constraints tls.examine "
+        "tls.judgement tls.reasons",
         "socket .transport .engine .hooks",
     ),
     ("transport.tls", "socket cryptography .transport.tcp .tls.context .tls.judgement .engine .pdu"),
