@@ -11,7 +11,7 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -43,6 +43,8 @@ def key(which: str) -> Any:
             return rsa.generate_private_key(65537, 2048)
         case "weak":
             return rsa.generate_private_key(65537, 1024)
+        case "edwards":
+            return ed25519.Ed25519PrivateKey.generate()
     return ec.generate_private_key(ec.SECP256R1())
 
 
@@ -135,7 +137,7 @@ def made(
         builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(own.public_key()), critical=False)
         above_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
         builder = builder.add_extension(above_key, critical=False)
-    return Made(builder.sign(signer, hashes.SHA256()), own)
+    return Made(builder.sign(signer, _digest(signer)), own)
 
 
 def issuing(title: str, issuer: Made | None = None, length: int | None = None, **changes: Any) -> Made:
@@ -164,7 +166,12 @@ def revoked(
         builder = builder.add_revoked_certificate(entry.revocation_date(NOW).build())
     for extension, critical in more:
         builder = builder.add_extension(extension, critical=critical)
-    return builder.sign((signer or issuer).key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    hand = (signer or issuer).key
+    return builder.sign(hand, _digest(hand)).public_bytes(Encoding.PEM)
+
+
+def _digest(private: Any) -> hashes.SHA256 | None:
+    return None if isinstance(private, ed25519.Ed25519PrivateKey) else hashes.SHA256()
 
 
 def der(tag: int, content: bytes) -> bytes:

@@ -84,6 +84,18 @@ def good_and_bad_ways() -> Iterator[Row]:
     yield "another of the trusted one's name has signed it", 7, [mimic], [loose], {}
     yield "the other was sent", 7, [mimic], [loose, issuing("root", links=False)], {}
     yield "the trusted one's own name", 18, [mimic], [made("server", subject=name("root"), links=False)], {}
+    for title, serial, number in (
+        ("of that number", MIDDLE.certificate.serial_number, 0),
+        ("of another number", 7, 20),
+    ):
+        said = x509.AuthorityKeyIdentifier(None, [x509.DirectoryName(name("root"))], serial)
+        yield title, number, [ROOT], [made("server", MIDDLE, (*PEER, said), links=False), MIDDLE], {}
+    said = x509.AuthorityKeyIdentifier(None, [x509.DirectoryName(name("x"))], MIDDLE.certificate.serial_number)
+    yield "of another's number", 20, [ROOT], [made("server", MIDDLE, (*PEER, said), links=False), MIDDLE], {}
+    curved = issuing("edwards root")
+    yield "Ed25519", 0, [curved], [made("server", curved)], {}
+    both = [issuing("edwards root", links=False), issuing("edwards root", of="edwards y", links=False)]
+    yield "Ed25519 was another's", 7, both[:1], [made("server", both[1], links=False)], {}
     tampered = changed(of_root, lambda tbs: tbs.replace(b"pacs.example", b"pacs.examplf"), made("y"))
     yield "changed", 7, [ROOT], [loaded(tampered, of_root.key)], {"check_name": False}
 
@@ -227,6 +239,7 @@ def lists() -> Iterator[Row]:
         ("a new and an old one", 23, [revoked(MIDDLE, [server]), revoked(MIDDLE, days=OLD)]),
         ("of tomorrow", 11, [revoked(MIDDLE, days=(3, 9))]),
         ("of another's hand", 8, [revoked(MIDDLE, signer=ROOT)]),
+        ("of a hand of another kind", 8, [revoked(MIDDLE, signer=issuing("rsa root"))]),
         ("of another key", 3, [revoked(MIDDLE, more=[(others_key, False)])]),
         ("with what is not understood", 36, [revoked(MIDDLE, [server], more=[(UNKNOWN, True)])]),
         ("with what need not be understood", 0, [revoked(MIDDLE, more=[(UNKNOWN, False)])]),
@@ -243,6 +256,8 @@ def lists() -> Iterator[Row]:
         ("all", 0, [revoked(MIDDLE), revoked(ROOT)]),
         ("the root's is missing", 3, [revoked(MIDDLE)]),
         ("the issuer is on it", 23, [revoked(MIDDLE), revoked(ROOT, [MIDDLE])]),
+        ("the root's is for issuers", 0, [revoked(MIDDLE), revoked(ROOT, more=scope(only_contains_ca_certs=True))]),
+        ("the root's is for peers", 44, [revoked(MIDDLE), revoked(ROOT, more=scope(only_contains_user_certs=True))]),
     ):
         yield f"deep: {title}", number, [ROOT], chain, {"crl_files": given, "crl_chain": True}
     both = {"crl_files": [revoked(MIDDLE), revoked(ROOT)], "crl_chain": True}
@@ -309,6 +324,7 @@ def names() -> Iterator[Row]:
         (47, [place("a.example")], None, [place("http://b.a.example/x")]),
         (0, [place(".a.example")], None, [place("http://b.a.example")]),
         (53, [place("a.example")], None, [place("urn:x")]),
+        (53, [place("a.example")], None, [place("a.example/x")]),
         (51, [number_], None, [number_]),
         (0, [number_], None, []),
     )
@@ -320,6 +336,9 @@ def names() -> Iterator[Row]:
     root, renewed = issuing("root", more=forbidding), issuing("root", ROOT, of="renewed", more=forbidding)
     yield "of the root", 47, [root], [made("server", root)], {}
     yield "of who renews itself", 47, [ROOT], [made("server", renewed), renewed], {}
+    root = issuing("root", more=[x509.NameConstraints(None, [directory("root")])])
+    renewed = issuing("root", root, of="renewed")
+    yield "the name of who renews itself", 0, [root], [made("server", renewed), renewed], {}
     of_mail = [x509.NameConstraints([mail("a.example")], None)]
     middle = issuing("middle", ROOT, more=of_mail)
     subject = x509.Name([x509.NameAttribute(x509.NameOID.EMAIL_ADDRESS, "x@b.example")])
@@ -436,6 +455,11 @@ class Apart(unittest.TestCase):
         expected = [("root", 0), ("over", 26), ("over", 10), ("server", 62), ("server", 23), ("server", 10)]
         lists = [revoked(over, [server])]
         self.assertEqual(self.told([ROOT], [server, over], crl_files=lists), expected)
+
+    def test_who_may_not_sign_is_no_issuer_and_has_signed(self) -> None:
+        middle = made("middle", ROOT, (ISSUER[0], usage("crl_sign")))
+        expected = [("root", 0), ("middle", 79), ("middle", 32), ("server", 0)]
+        self.assertEqual(self.told([ROOT], [made("server", middle), middle]), expected)
 
     def test_accepting_one_number_accepts_no_other(self) -> None:
         server = made("server", issuing("stranger"), days=OLD)
