@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from cryptography import x509
@@ -112,9 +113,8 @@ class Judge:
     def _terms(self, context: ssl.SSLContext) -> Terms:
         """What OpenSSL would measure by; of certificates it lists only those of issuers, hence the settings' own."""
         plan = self._plan
-        listed = [x509.load_der_x509_certificate(each) for each in context.get_ca_certs(binary_form=True)]
         return Terms(
-            trusted=(*plan.trusted, *listed),
+            trusted=(*plan.trusted, *_listed(context)),
             revoked=plan.revoked,
             is_deep=plan.settings.crl_chain,
             name=self._name,
@@ -148,6 +148,13 @@ class Judge:
         if self._verify is None:
             return not fault
         return self._verify(not fault, describe(finding.certificate), int(fault), fault.text)
+
+
+def _listed(context: ssl.SSLContext) -> Iterator[x509.Certificate]:
+    """The issuers that a context trusts: the system's, and what `on_create_ctx` has added."""
+    for data in context.get_ca_certs(binary_form=True):
+        with suppress(*ODD):
+            yield x509.load_der_x509_certificate(data)
 
 
 def _decoded(chain: list[bytes]) -> list[x509.Certificate]:
