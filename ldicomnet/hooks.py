@@ -68,6 +68,9 @@ class Hooks(Services):
     def on_verify(self, ok: bool, certificate: str, error: int, error_text: str) -> bool:
         """TLS: a certificate of the peer's chain was looked at, the trusted issuer's first and the peer's own last.
 
+        It is called once for each certificate, and where this library has looked itself (`verify_by_hook`, or a client
+        with `VerifyMode.NONE`) once for each thing that is wrong with one.
+
         Args:
             ok: whether nothing is wrong with it.
             certificate: what it says: subject, issuer, validity, serial number, purposes; "" where OpenSSL has refused
@@ -76,7 +79,8 @@ class Hooks(Services):
             error_text: the same in words.
 
         Returns:
-            False refuses the peer. True accepts a certificate that is not good only on a client with
+            False refuses the peer, but on a client with `VerifyMode.NONE`, which refuses nobody: it ends the calls, and
+            leaves a warning in the log. True accepts this fault of a certificate only on a client with
             `TLSContextSettings.verify_by_hook`, and changes nothing else. The default returns `ok`.
         """
         return ok
@@ -89,7 +93,8 @@ class Hooks(Services):
         return ""
 
     def on_create_ctx(self, context: ssl.SSLContext) -> None:
-        """TLS: a context was made, and may be changed before it is used; not against the profile."""
+        """TLS: a context was made, and may be changed before it is used; not against the profile, and what the settings
+        ask for cannot be switched off here: verification, names, revocation. That raises `TLS_BAD_CONTEXT`."""
 
     def on_receive(self, error: ErrorCode, pdu_type: PduType, buffer: bytes) -> None:
         """A whole PDU has arrived, header included, and nothing was made of it yet. Costs nothing unless overridden."""

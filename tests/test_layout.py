@@ -16,15 +16,17 @@ PACKAGE = Path(ldicomnet.__file__).parent
 # The floors, lowest first. A room may import from floors below its own.
 FLOORS = """
 status turns
-errors timing log threads workers text buffers tls
+errors timing log threads workers text buffers tls tls.faults
 ending admission checks wire upper_layer body part10 operations transport tls.profiles tls.reasons tls.texts
 tls.suites
 tls.link
 tls.settings tls.transport tls.psk
 tls.certificates
 tls.material
-tls.context tls.examine
-tls.setup tls.judgement
+tls.context tls.paths
+tls.setup tls.revocation tls.constraints
+tls.examine
+tls.judgement
 tls.sides tls.sameness
 items command_set structure part_file machine deadlines transport.tcp transport.memory
 message sinks encoding decoding iscl iscl.ciphers iscl.inbox iscl.pace
@@ -70,7 +72,8 @@ NEVERS = (
         "socket .engine .conversation .net .transport.tcp",
     ),
     (
-        "tls.texts tls.certificates tls.material tls.context tls.examine tls.judgement tls.reasons",
+        "tls.faults tls.texts tls.certificates tls.material tls.context tls.paths tls.revocation tls.constraints "
+        "tls.examine tls.judgement tls.reasons",
         "socket .transport .engine .hooks",
     ),
     ("tls.transport", "socket cryptography .transport.tcp .tls.context .tls.judgement .engine .pdu"),

@@ -15,10 +15,13 @@ from random import Random
 from time import monotonic
 from typing import Any
 
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
 from ldicomnet import (
     AbortReason,
     AbortSource,
     CertificateTitles,
+    CertificateType,
     CipherSuite,
     ErrorCode,
     LDicomAssociate,
@@ -43,6 +46,7 @@ from ldicomnet.tls.texts import kind_of
 from ldicomnet.transport import Transport
 from ldicomnet.transport.memory import pair
 
+from . import chains
 from .certificates import certificate, key, revoked
 from .support import CT, EXPLICIT, SECONDS, VERIFICATION, Ends, Recorder, accept_all, request
 
@@ -390,8 +394,13 @@ class Trust(Tls):
 
     def test_the_peers_own_certificate_is_trusted_when_it_is_listed(self) -> None:
         for name in ("self", "server"):
-            client = self.end(settings(ca_file=certificate(name)))
-            self.check(client, self.end(shows=name))
+            for by_hook in (False, True):
+                with self.subTest(name=name, by_hook=by_hook):
+                    client = self.end(settings(ca_file=certificate(name), verify_by_hook=by_hook))
+                    self.check(client, self.end(shows=name))
+                    link = client.get_secure_link()
+                    assert link is not None
+                    self.assertTrue(link.is_verified)
 
     def test_without_any_a_client_trusts_the_system(self) -> None:
         self.refused(
@@ -507,10 +516,53 @@ class Trust(Tls):
                     else:
                         link = client.get_secure_link()
                         assert link is not None
-                        self.assertFalse(link.is_verified, "OpenSSL has not verified it")
+                        self.assertEqual(link.is_verified, not number, "what was accepted all the same is not verified")
         with self.assertRaises(LDicomSecurityError) as caught:
             self.end(given, "server").listen("127.0.0.1")
         self.assertEqual(caught.exception.code, E_.TLS_BAD_VERIFY_MODE)
+
+    def test_the_hook_of_who_verifies_nobody_is_told(self) -> None:
+        """As in the original: a no of the hook ends what it is told, and refuses nobody; but the log says so."""
+        for shows, accepts, numbers in (
+            ("server", True, [0, 0]),
+            ("expired", True, [0, 10]),
+            ("expired", False, [0, 10]),
+            ("below", None, [0]),
+        ):
+            with self.subTest(shows=shows, accepts=accepts), contextlib.ExitStack() as stack:
+                client = self.end(settings(verify_mode=VerifyMode.NONE), kind=Careful)
+                client.accepts = lambda ok, error, accepts=accepts: accepts or (ok and accepts is False)
+                if not accepts:
+                    logs = stack.enter_context(self.assertLogs("ldicomnet.tls", "WARNING"))
+                self.check(client, self.end(shows=shows))
+                self.assertEqual([call[3] for call in client.calls if call[0] == "on_verify"], numbers)
+                link = client.get_secure_link()
+                assert link is not None
+                self.assertFalse(link.is_verified, "nobody was to verify it")
+                if not accepts:
+                    said = [each for each in logs.output if "verify_mode NONE refuses nobody" in each]
+                    self.assertEqual(len(said), 1)
+
+    def test_a_certificate_that_cannot_be_decoded_is_one_clear_refusal(self) -> None:
+        """OpenSSL takes it, and `cryptography` raises as soon as somebody asks for an extension."""
+        root = chains.issuing("root")
+        unknown = [chains.other("1.2.3.4"), chains.other("1.2.3.5")]
+        twice = chains.made("server", root, (*chains.PEER, *unknown))
+        data = chains.changed(twice, lambda tbs: tbs.replace(b"\x2a\3\5", b"\x2a\3\4"), root)
+        private = twice.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        for kind in (End, Careful):
+            for given in ({}, {"verify_by_hook": True}, {"verify_mode": VerifyMode.NONE}):
+                with self.subTest(kind=kind.__name__, given=given):
+                    server = self.end()
+                    server.set_server_certificate_tls(data, CertificateType.ASN1, private)
+                    client = self.end(TLSContextSettings(ca_data=root.pem, check_name=False, **given), kind=kind)
+                    with self.assertLogs("ldicomnet.engine", "WARNING") as logs:
+                        self.join(client, server)
+                        self.assertEqual(client.ready(), E_.TLS_BAD_CERTIFICATE)
+                        self.assertEqual(client.wait_for("on_close")[0], E_.TLS_BAD_CERTIFICATE)
+                        server.wait_for("on_close")
+                    self.assertNotIn("Traceback", "".join(logs.output))
+                    self.assertFalse(client.count("on_verify"))
 
     def test_without_the_hook_what_it_may_decide_is_refused(self) -> None:
         client = self.end(settings(verify_by_hook=True))
@@ -541,11 +593,82 @@ class Trust(Tls):
             lambda context: context.set_ciphers("ALL:@SECLEVEL=0"),
             lambda context: setattr(context, "minimum_version", ssl.TLSVersion.MINIMUM_SUPPORTED),
         ):
-            client = self.end()
-            client.on_create_ctx = loosen  # type: ignore[method-assign]
-            with self.assertRaises(LDicomSecurityError) as caught:
-                client.attach(pair()[0], True)
-            self.assertEqual(caught.exception.code, E_.TLS_BAD_CONTEXT)
+            self.loosened(loosen, settings(), True)
+
+    def loosened(self, hook: Any, given: TLSContextSettings, requestor: bool) -> str:
+        """What a context that a hook has loosened is refused with, on the side that has it."""
+        end = self.end(given, "" if requestor else "server")
+        end.on_create_ctx = hook  # type: ignore[method-assign]
+        with self.assertRaises(LDicomSecurityError) as caught:
+            end.attach(pair()[0], requestor)
+        self.assertEqual(caught.exception.code, E_.TLS_BAD_CONTEXT)
+        return str(caught.exception)
+
+    def test_on_create_ctx_cannot_switch_verification_off(self) -> None:
+        def no_verification(context: ssl.SSLContext) -> None:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+
+        def no_name(context: ssl.SSLContext) -> None:
+            context.check_hostname = False
+
+        def common_name(context: ssl.SSLContext) -> None:
+            context.hostname_checks_common_name = True
+
+        def no_lists(context: ssl.SSLContext) -> None:
+            context.verify_flags &= ~ssl.VERIFY_CRL_CHECK_CHAIN
+
+        def no_issuers(context: ssl.SSLContext) -> None:
+            context.verify_flags &= ~ssl.VERIFY_CRL_CHECK_CHAIN
+            context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
+
+        def proxies(context: ssl.SSLContext) -> None:
+            context.verify_flags |= ssl.VERIFY_ALLOW_PROXY_CERTS
+
+        def optional(context: ssl.SSLContext) -> None:
+            context.verify_mode = ssl.CERT_OPTIONAL
+
+        def level(context: ssl.SSLContext) -> None:
+            names = [each["name"] for each in context.get_ciphers() if "TLS_" not in each["name"]]
+            context.set_ciphers(":".join(names) + ":@SECLEVEL=1")
+
+        def renegotiation(context: ssl.SSLContext) -> None:
+            context.options &= ~ssl.OP_NO_RENEGOTIATION
+
+        lists = {"crl_files": [revoked()], "crl_chain": True}
+        for hook, given, requestor, word in (
+            (no_verification, {}, True, "verify_mode"),
+            (no_verification, {"verify_mode": VerifyMode.PEER}, False, "verify_mode"),
+            (optional, {"verify_mode": MUTUAL}, False, "verify_mode"),
+            (no_name, {}, True, "check_hostname"),
+            (common_name, {}, True, "check_hostname"),
+            (no_lists, lists, True, "verify_flags"),
+            (no_issuers, lists, False, "verify_flags"),
+            (proxies, {}, True, "verify_flags"),
+            (level, {}, True, "security level"),
+            (renegotiation, {}, False, "options"),
+        ):
+            with self.subTest(hook=hook.__name__, requestor=requestor):
+                self.assertIn(word, self.loosened(hook, settings(**given), requestor))
+
+    def test_on_create_ctx_may_leave_off_what_the_settings_have_off(self) -> None:
+        def off(context: ssl.SSLContext) -> None:
+            context.check_hostname = False
+
+        def on(context: ssl.SSLContext) -> None:
+            context.verify_mode = ssl.CERT_REQUIRED
+
+        for hook, given in (
+            (off, {"check_name": False}),
+            (off, {"verify_by_hook": True}),
+            (on, {"verify_by_hook": True}),
+        ):
+            client = self.end(settings(**given))
+            client.on_create_ctx = hook  # type: ignore[method-assign]
+            self.check(client, self.end(shows="server"))
+            link = client.get_secure_link()
+            assert link is not None
+            self.assertTrue(link.is_verified)
 
 
 class Titles(Tls):

@@ -53,7 +53,7 @@ from ldicomnet.tls.reasons import of_verification, translate
 from ldicomnet.tls.suites import BY_NUMBER, SUITES
 from ldicomnet.tls.texts import describe, hash_of, names_of
 
-from .certificates import PASSWORD, certificate, key
+from .certificates import PASSWORD, certificate, key, revoked
 
 _C = CipherSuite
 PARAMETERS = {
@@ -239,7 +239,11 @@ class Settings(unittest.TestCase):
             ("VERIFY_MODE", {"verify_mode": 4}),
             ("VERIFY_DEPTH", {"verify_depth": -1}),
             ("VERIFY_DEPTH", {"verify_depth": 101}),
+            ("VERIFY_MODE", {"verify_by_hook": True, "verify_mode": 0}),
+            ("VERIFY_MODE", {"verify_by_hook": True}),  # a server's: OpenSSL verifies what it asks a client for
             ("CA_FILE", {"verify_mode": 3}),
+            ("CA_FILE", {"verify_mode": 7}),
+            ("CA_FILE", {"crl_files": [revoked()]}),  # of whom nobody is asked for a certificate
             ("CA_FILE", {"ca_file": "/nowhere"}),
             ("CA_FILE", {"ca_file": __file__}),
             ("CA_FILE", {"ca_data": b"no certificate"}),
@@ -251,6 +255,19 @@ class Settings(unittest.TestCase):
         ):
             with self.subTest(given=given):
                 self.refused(ErrorCode[f"TLS_BAD_{code}"], **given)
+
+    def test_a_client_needs_no_trust_of_its_own(self) -> None:
+        """It has the system's; a server has none, and would verify nobody."""
+        for given in ({"verify_mode": 3}, {"crl_files": [revoked()]}, {"verify_by_hook": True}):
+            with self.subTest(given=given):
+                net = tls(TLSContextSettings(**given))  # type: ignore[arg-type]
+                self.assertIsInstance(net.get_ctx(), ssl.SSLContext)
+                net.set_server_certificate_tls(certificate("server"), key=key("server"))
+                with self.assertRaises(LDicomSecurityError):
+                    net.listen("127.0.0.1")
+        with self.assertRaises(LDicomSecurityError) as caught:
+            tls(TLSContextSettings(verify_mode=VerifyMode.NONE, verify_by_hook=True))
+        self.assertIn("NONE refuses nobody", str(caught.exception))
 
     def test_settings_that_are_none(self) -> None:
         net = LDicomNet(None, SecureMode.TLS, defer_init=True)
@@ -360,6 +377,7 @@ class Tables(unittest.TestCase):
     def test_reasons(self) -> None:
         for number, code in (
             (2, 160), (10, 168), (18, 176), (20, 178), (23, 181), (32, 190), (50, 191), (62, 191), (66, 147),
+            (79, 182),
         ):  # fmt: skip
             self.assertEqual(of_verification(number), code)
         for reason, code in (

@@ -13,7 +13,6 @@ from tempfile import mkstemp
 from typing import cast
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -27,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from ..errors import LDicomSecurityError
 from ..status import CertificateType, ErrorCode
+from .faults import ODD
 from .settings import Source
 from .texts import is_in_time, kind_of, name_of
 
@@ -35,7 +35,7 @@ _LONGEST_PATH = 4096
 _LONGEST = 16 << 20
 """Bytes of a file; no list of certificates or of revoked ones is longer."""
 _CRL = b"-----BEGIN X509 CRL-----"
-_WRONG = (ValueError, TypeError, UnsupportedAlgorithm, SSLError)
+_WRONG = (*ODD, SSLError)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import logging
 import ssl
 import warnings
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 
 from cryptography import x509
@@ -61,6 +61,19 @@ class Plan:
         self.mode: VerifyMode = settings.checked_mode()
         self.depth = settings.checked_depth()
         self.suites = self._suites(chosen)
+
+    def verification(self, server: bool) -> ssl.VerifyMode:
+        """What OpenSSL is to verify in a role."""
+        if VerifyMode.PEER not in self.mode:
+            return ssl.CERT_NONE
+        if not server:
+            return ssl.CERT_NONE if self.settings.verify_by_hook else ssl.CERT_REQUIRED
+        needs = VerifyMode.FAIL_IF_NO_PEER_CERT in self.mode
+        return ssl.CERT_NONE if not self.settings.has_trust else ssl.CERT_REQUIRED if needs else ssl.CERT_OPTIONAL
+
+    def compares_name(self, server: bool) -> bool:
+        """Whether OpenSSL is to compare the peer's name in a role."""
+        return not server and self.settings.check_name and self.verification(server) == ssl.CERT_REQUIRED
 
     def _suites(self, chosen: Sequence[CipherSuite]) -> tuple[Suite, ...]:
         extra = [suite_of(number).number for number in self.settings.extra_suites]
@@ -203,29 +216,15 @@ def ffdhe2048() -> bytes:
 
 
 def _set_verification(context: ssl.SSLContext, plan: Plan, server: bool, material: Material) -> None:
-    settings, mode = plan.settings, plan.mode
-    verifies = VerifyMode.PEER in mode
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
+    settings = plan.settings
     if server:
-        needs = VerifyMode.FAIL_IF_NO_PEER_CERT in mode and verifies
-        if needs and not settings.has_trust:
-            raise LDicomSecurityError(
-                ErrorCode.TLS_BAD_CA_FILE, "clients must send a certificate, and no issuer is trusted (ca_file)"
-            )
-        if settings.verify_by_hook:
-            text = "verify_by_hook is for clients: OpenSSL always verifies what it asks a client for"
-            raise LDicomSecurityError(ErrorCode.TLS_BAD_VERIFY_MODE, text)
-        if not verifies or not settings.has_trust:
-            return
-        context.verify_mode = ssl.CERT_REQUIRED if needs else ssl.CERT_OPTIONAL
-    elif verifies and not settings.verify_by_hook:
-        context.verify_mode = ssl.CERT_REQUIRED
-        context.check_hostname = settings.check_name
-        context.hostname_checks_common_name = False  # RFC 9525: names are in the subject alternative name
-    elif not verifies and not settings.has_trust:
-        return
-    _load_trust(context, settings, server, material)
+        settings.check_for_server()
+    context.check_hostname = False
+    context.verify_mode = plan.verification(server)
+    context.check_hostname = plan.compares_name(server)
+    context.hostname_checks_common_name = False  # RFC 9525: names are in the subject alternative name
+    if context.verify_mode != ssl.CERT_NONE or (not server and (plan.mode or settings.has_trust)):
+        _load_trust(context, settings, server, material)
 
 
 def _load_trust(context: ssl.SSLContext, settings: TLSContextSettings, server: bool, material: Material) -> None:
@@ -239,7 +238,7 @@ def _load_trust(context: ssl.SSLContext, settings: TLSContextSettings, server: b
     # What is listed is trusted, be it an issuer below the root or the peer's own certificate.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     if material.revoked:
-        context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN if settings.crl_chain else ssl.VERIFY_CRL_CHECK_LEAF
+        context.verify_flags |= _crl_flags(settings)
         with as_file(material.lists) as path:
             try:
                 context.load_verify_locations(cafile=path)
@@ -264,6 +263,34 @@ def check_made(context: ssl.SSLContext, plan: Plan) -> None:
         raise LDicomSecurityError(
             ErrorCode.TLS_BAD_CONTEXT, f"on_create_ctx has added {what}, which profile {plan.profile.title} has not"
         )
+    loosened = ", ".join(_loosened(context, plan))
+    if loosened:
+        text = f"on_create_ctx has switched off what the settings ask for: {loosened}; the settings can, openly"
+        raise LDicomSecurityError(ErrorCode.TLS_BAD_CONTEXT, text)
+
+
+def _loosened(context: ssl.SSLContext, plan: Plan) -> Iterator[str]:
+    """What a context does not do any more."""
+    server = context.protocol == ssl.PROTOCOL_TLS_SERVER
+    if context.verify_mode < plan.verification(server):
+        yield "verification of the peer (verify_mode)"
+    if plan.compares_name(server) and (not context.check_hostname or context.hostname_checks_common_name):
+        yield "comparing its name (check_hostname)"
+    flags = _crl_flags(plan.settings) if plan.verification(server) != ssl.CERT_NONE else 0
+    if flags & ~context.verify_flags:
+        yield "looking it up in lists of revoked certificates (verify_flags)"
+    if context.verify_flags & ssl.VERIFY_ALLOW_PROXY_CERTS:
+        yield "refusing proxy certificates (verify_flags)"
+    if context.security_level < plan.profile.level:
+        yield f"the security level, {plan.profile.level} (set_ciphers)"
+    if _OPTIONS & ~context.options:
+        yield "compression, renegotiation or sessions being off (options)"
+
+
+def _crl_flags(settings: TLSContextSettings) -> int:
+    if not settings.crl_files:
+        return 0
+    return ssl.VERIFY_CRL_CHECK_CHAIN if settings.crl_chain else ssl.VERIFY_CRL_CHECK_LEAF
 
 
 def _number(version: ssl.TLSVersion) -> int:

@@ -5,24 +5,29 @@ Knows no connection: it is given the `ssl.SSLObject` that has just agreed.
 
 from __future__ import annotations
 
+import logging
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from cryptography import x509
 
 from ..errors import LDicomSecurityError
-from ..status import ErrorCode, VerifyMode
+from ..status import ErrorCode
 from .context import Plan
-from .examine import examine
+from .examine import Finding, Terms, examine
+from .faults import ODD
 from .link import SecureLink
+from .material import Material
 from .reasons import of_verification
-from .texts import describe, hash_of, name_of
+from .texts import describe, hash_of, name_of, oddity_of
 
 Verify = Callable[[bool, str, int, str], bool]
 """The hook `on_verify`."""
 _DER = 2
 """What OpenSSL calls this encoding."""
+_log = logging.getLogger("ldicomnet.tls")
 _WEAK_HASHES = ("md2", "md4", "md5", "sha1", "sha224", "unknown")
 
 
@@ -34,19 +39,14 @@ class Judge:
         server: whether this side is the server.
         name: whom a client compares the certificate with; None where it does not.
         verify: the hook, None where nobody has overridden it.
-        revoked: lists of revoked certificates, as they were read with the plan.
+        material: who is trusted and what is revoked, as it was read with the plan.
     """
 
     def __init__(
-        self,
-        plan: Plan,
-        server: bool,
-        name: str | None,
-        verify: Verify | None,
-        revoked: Sequence[x509.CertificateRevocationList],
+        self, plan: Plan, server: bool, name: str | None, verify: Verify | None, material: Material
     ) -> None:
         self._plan = plan
-        self._revoked = revoked
+        self._material = material
         self._server = server
         self._name = name
         self._verify = verify
@@ -62,12 +62,9 @@ class Judge:
         self._plan.check(version, name)
         if tls.session_reused:
             raise LDicomSecurityError(ErrorCode.TLS_HANDSHAKE_FAILURE, "the peer has resumed an old session")
-        is_verified = tls.context.verify_mode != ssl.CERT_NONE
-        chain = chain_of(tls, is_verified)
-        if chain:
-            is_verified = self._judge_chain(_decoded(chain), is_verified, tls.context)
-        else:
-            is_verified = False
+        has_verified = tls.context.verify_mode != ssl.CERT_NONE and not self._plan.settings.verify_by_hook
+        chain = chain_of(tls, has_verified)
+        is_verified = bool(chain) and self._judge_chain(_decoded(chain), has_verified, tls.context)
         return SecureLink(version, name, tuple(chain), is_verified, tls.selected_alpn_protocol(), self._name)
 
     def refused(self, error: ssl.SSLError) -> None:
@@ -75,20 +72,19 @@ class Judge:
         if self._verify is not None and isinstance(error, ssl.SSLCertVerificationError):
             self._verify(False, "", getattr(error, "verify_code", 0), getattr(error, "verify_message", ""))
 
-    def _judge_chain(self, chain: list[x509.Certificate], is_verified: bool, context: ssl.SSLContext) -> bool:
-        if is_verified:
-            if len(chain) - 2 > self._plan.depth:
-                raise LDicomSecurityError(
-                    ErrorCode.X509_CERT_CHAIN_TOO_LONG,
-                    f"{len(chain) - 2} certificates stand between the peer's and the trusted one; "
-                    f"{self._plan.depth} may (verify_depth)",
-                )
-            self._check_strength(chain[0])
-            self._tell_all(chain)
-            return True
-        if self._plan.settings.verify_by_hook:
-            self._check_strength(chain[0])
-        return self._judge_unverified(chain, context)
+    def _judge_chain(self, chain: list[x509.Certificate], has_verified: bool, context: ssl.SSLContext) -> bool:
+        """Whether the peer counts as verified."""
+        if not has_verified:
+            return self._judge_unverified(chain, context)
+        if len(chain) - 2 > self._plan.depth:
+            raise LDicomSecurityError(
+                ErrorCode.X509_CERT_CHAIN_TOO_LONG,
+                f"{len(chain) - 2} certificates stand between the peer's and the trusted one; "
+                f"{self._plan.depth} may (verify_depth)",
+            )
+        self._check_strength(chain[0])
+        self._tell_all(chain)
+        return True
 
     def _check_strength(self, certificate: x509.Certificate) -> None:
         """OpenSSL's security level has looked at the chain already, where the profile is not one of the old ones."""
@@ -111,29 +107,75 @@ class Judge:
                 )
 
     def _judge_unverified(self, chain: list[x509.Certificate], context: ssl.SSLContext) -> bool:
-        """A server that OpenSSL was told not to verify: the hook decides, where the settings say so."""
-        decides = self._plan.settings.verify_by_hook and VerifyMode.PEER in self._plan.mode
-        if not decides and self._verify is None:
-            return False
-        trusted = [x509.load_der_x509_certificate(each) for each in context.get_ca_certs(binary_form=True)]
-        findings = examine(chain, trusted, self._revoked, self._name)
+        """A server that OpenSSL was told not to verify: the hook decides where the settings say so, else it is told."""
+        if self._plan.settings.verify_by_hook:
+            self._check_strength(chain[0])
+            return self._let_decide(examine(chain, self._terms(context)))
+        if self._verify is not None:
+            self._tell(examine(chain, self._terms(context)))
+        return False  # nobody was to verify it
+
+    def _terms(self, context: ssl.SSLContext) -> Terms:
+        """What OpenSSL would measure by; of certificates it lists only those of issuers, hence the settings' own."""
+        plan = self._plan
+        return Terms(
+            trusted=(*self._material.trusted, *_listed(context)),
+            revoked=self._material.revoked,
+            is_deep=plan.settings.crl_chain,
+            name=self._name,
+            between=plan.depth,
+            level=max(plan.profile.level, context.security_level),
+        )
+
+    def _let_decide(self, findings: list[Finding]) -> bool:
+        """`on_verify` accepts or refuses each finding; without it, what is good is accepted."""
         for finding in findings:
-            certificate, number, text = finding.certificate, finding.number, finding.text
-            is_good = number == 0
-            accepted = is_good if self._verify is None else self._verify(is_good, describe(certificate), number, text)
-            if decides and not accepted:
+            if not self._accepts(finding):
+                fault = finding.fault
                 raise LDicomSecurityError(
-                    of_verification(number) if number else ErrorCode.X509_CERT_REJECTED,
-                    f"certificate {name_of(certificate)} is not accepted: {text} (X.509 error {number})",
+                    of_verification(fault) if fault else ErrorCode.X509_CERT_REJECTED,
+                    f"certificate {name_of(finding.certificate)} is not accepted: {fault.text} (X.509 error {fault:d})",
                 )
-        return False  # OpenSSL, which looks at more, has not verified it
+        return not any(finding.fault for finding in findings)
+
+    def _tell(self, findings: list[Finding]) -> None:
+        """`on_verify` of who does not verify (NONE): as in the original a no ends the telling, and not the link."""
+        refused = next((finding for finding in findings if not self._accepts(finding)), None)
+        if refused is not None:
+            _log.warning(
+                "on_verify has refused certificate %s (%s), and verify_mode NONE refuses nobody",
+                name_of(refused.certificate),
+                refused.fault.text,
+            )
+
+    def _accepts(self, finding: Finding) -> bool:
+        fault = finding.fault
+        if self._verify is None:
+            return not fault
+        return self._verify(not fault, describe(finding.certificate), int(fault), fault.text)
+
+
+def _listed(context: ssl.SSLContext) -> Iterator[x509.Certificate]:
+    """The issuers that a context trusts: the system's, and what `on_create_ctx` has added."""
+    for data in context.get_ca_certs(binary_form=True):
+        with suppress(*ODD):
+            yield x509.load_der_x509_certificate(data)
 
 
 def _decoded(chain: list[bytes]) -> list[x509.Certificate]:
-    try:
-        return [x509.load_der_x509_certificate(each) for each in chain]
-    except ValueError as error:  # OpenSSL is not as strict
-        raise LDicomSecurityError(ErrorCode.TLS_BAD_CERTIFICATE, f"a certificate of the peer's: {error}") from error
+    """A chain all of which can be asked for: who decides gets no exception from the middle of it."""
+    found = []
+    for data in chain:
+        try:
+            certificate = x509.load_der_x509_certificate(data)
+            oddity = oddity_of(certificate)
+        except ODD as error:  # OpenSSL is not as strict
+            oddity = str(error)
+        if oddity:
+            text = f"a certificate of the peer's cannot be decoded: {oddity}"
+            raise LDicomSecurityError(ErrorCode.TLS_BAD_CERTIFICATE, text)
+        found.append(certificate)
+    return found
 
 
 def chain_of(tls: ssl.SSLObject, is_verified: bool) -> list[bytes]:

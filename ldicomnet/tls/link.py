@@ -24,7 +24,8 @@ class SecureLink:
         version: "TLSv1.3", say.
         cipher: OpenSSL's name of the suite.
         chain: the peer's certificates in DER, its own first; empty where it has sent none.
-        is_verified: whether a trusted issuer stands behind the peer's certificate.
+        is_verified: whether a trusted issuer stands behind the peer's certificate, and nothing is wrong with it:
+            OpenSSL has verified it, or with `verify_by_hook` this library, and the hook had nothing to overlook.
         alpn: the protocol both sides named, None where they did not.
         name: whom the certificate was compared with; None where no name was.
     """

@@ -80,6 +80,8 @@ _REASONS = {
 
 _FIRST_X509, _LAST_X509 = 2, 32
 """X509_V_ERR numbers that the original has numbers for, one by one."""
+_NO_CA = 79
+"""X509_V_ERR_INVALID_CA, which was 24 before OpenSSL 3, and is the original's."""
 _WEAK = (66, 67, 68)
 """X509_V_ERR_EE_KEY_TOO_SMALL, CA_KEY_TOO_SMALL, CA_MD_TOO_WEAK."""
 _ABOUT_CERTIFICATES = (
@@ -91,6 +93,8 @@ def of_verification(number: int) -> ErrorCode:
     """The error for an X509_V_ERR number."""
     if _FIRST_X509 <= number <= _LAST_X509:
         return ErrorCode(ErrorCode.X509_UNABLE_TO_GET_ISSUER_CERT + number - _FIRST_X509)
+    if number == _NO_CA:
+        return ErrorCode.X509_INVALID_CA
     return ErrorCode.TLS_INSUFFICIENT_SECURITY if number in _WEAK else ErrorCode.X509_APPLICATION_VERIFICATION
 
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from ..status import CipherSuite
 from .settings import TLSContextSettings
-from .setup import SLOTS
 
 if TYPE_CHECKING:
     from .psk import Keys
@@ -27,10 +26,10 @@ def told(setup: TlsSetup | None, keys: Keys | None) -> object | None:
 def _told(setup: TlsSetup | None) -> object | None:
     if setup is None:
         return None
-    suites = tuple(map(setup.cipher, range(SLOTS)))
-    servers = {kind: source.place for kind, (source, _identity) in setup._servers.items()}
-    client = None if setup._client is None else setup._client[0].place
-    is_untold = not (any(suite != CipherSuite.NONE for suite in suites) or servers or client)
-    if is_untold and setup.settings == TLSContextSettings():
+    given = setup.given
+    servers = {kind: each.source.place for kind, each in given.servers.items()}
+    client = None if given.client is None else given.client.source.place
+    is_untold = not (any(suite != CipherSuite.NONE for suite in given.ciphers) or servers or client)
+    if is_untold and given.settings == TLSContextSettings():
         return None
-    return setup.settings, suites, servers, client
+    return given.settings, given.ciphers, servers, client

@@ -29,8 +29,9 @@ class TLSContextSettings:
         ca_file: a file, or several, of certificates that are trusted, PEM or DER: issuers, or peers' own. Without this,
             `ca_path` and `ca_data` a client trusts what the system trusts, and a server asks no client for a
             certificate.
-        verify_mode: on a client PEER, the default, verifies the server, and NONE does not. On a server NONE asks for no
-            certificate, PEER verifies the one that a client sends, and with FAIL_IF_NO_PEER_CERT it must send one.
+        verify_mode: on a client PEER, the default, verifies the server, and NONE refuses nobody: `on_verify` is told
+            what is wrong, and its answer stops nothing. On a server NONE asks for no certificate, PEER verifies the one
+            that a client sends, and with FAIL_IF_NO_PEER_CERT it must send one.
         verify_depth: how many certificates may stand between the peer's and the one that is trusted.
         options: see `TlsOptions`; versions can be switched off, none on.
         method: TLS or SSLV23, which are as the profile says, or TLSV1 for nothing newer than 1.0.
@@ -38,7 +39,7 @@ class TLSContextSettings:
         ca_path: a folder of such files.
         ca_data: the same in memory, PEM or DER.
         crl_files: lists of revoked certificates, paths or contents, PEM or DER; a certificate whose issuer has no list
-            here is refused then.
+            here is refused then. A server that verifies needs trusted issuers with them.
         crl_chain: whether issuers are looked up in the lists too.
         check_name: whether a client compares the name or address that it connects to with the server's certificate.
         server_name: the name to compare with instead, which is also sent to the server (SNI).
@@ -47,7 +48,8 @@ class TLSContextSettings:
         titles: says which certificate may use which calling AE title; see `CertificateTitles`.
         minimum_version: the oldest version, 0x0301 for TLS 1.0 to 0x0304 for TLS 1.3; None is the profile's.
         allow_legacy: whether a profile, version or suite that protects too little today may be used.
-        verify_by_hook: on a client: `on_verify` may also accept what is not verified.
+        verify_by_hook: on a client with PEER: OpenSSL does not verify, this library looks at the chain in its place,
+            and `on_verify` may also accept what is wrong.
         curve: the one curve for the key exchange of TLS 1.2 and 1.3, such as "prime256v1"; None leaves it to OpenSSL.
         dh_file: Diffie-Hellman parameters of a server, PEM; None is ffdhe2048 (RFC 7919).
         alpn: names of the protocol, for the ALPN extension.
@@ -163,7 +165,29 @@ class TLSContextSettings:
             raise _wrong("VERIFY_MODE", "verify_mode", self.verify_mode, "a VerifyMode")
         if self.verify_mode and not self.verify_mode & VerifyMode.PEER:
             raise _wrong("VERIFY_MODE", "verify_mode", self.verify_mode, "PEER, which the others only add to,")
+        if self.verify_by_hook and not self.verify_mode:
+            text = "verify_by_hook lets on_verify decide whom verify_mode PEER verifies; NONE refuses nobody"
+            raise LDicomSecurityError(ErrorCode.TLS_BAD_VERIFY_MODE, text)
         return VerifyMode(self.verify_mode)
+
+    def check_for_server(self) -> None:
+        """Raise where a server would verify nobody though it is told to.
+
+        Raises:
+            LDicomSecurityError: somebody is to be verified, and nobody is trusted; or OpenSSL is not to do it.
+        """
+        mode = self.checked_mode()
+        if self.verify_by_hook:
+            text = "verify_by_hook is for clients: OpenSSL always verifies what it asks a client for"
+            raise LDicomSecurityError(ErrorCode.TLS_BAD_VERIFY_MODE, text)
+        if self.has_trust or VerifyMode.PEER not in mode:
+            return
+        if VerifyMode.FAIL_IF_NO_PEER_CERT in mode:
+            text = "clients must send a certificate, and no issuer is trusted (ca_file)"
+            raise LDicomSecurityError(ErrorCode.TLS_BAD_CA_FILE, text)
+        if self.crl_files:
+            text = "crl_files says which clients are refused, and none is asked: no issuer is trusted (ca_file)"
+            raise LDicomSecurityError(ErrorCode.TLS_BAD_CA_FILE, text)
 
     def checked_depth(self) -> int:
         """The longest chain."""

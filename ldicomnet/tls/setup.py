@@ -21,8 +21,6 @@ from .suites import suite_of
 if TYPE_CHECKING:
     import ssl
 
-    from cryptography.x509 import CertificateRevocationList
-
     from .certificates import Identity
     from .context import Plan
     from .material import Material
@@ -126,9 +124,11 @@ class Generation:
         return plan
 
     @property
-    def revoked(self) -> tuple[CertificateRevocationList, ...]:
-        """Lists of revoked certificates."""
-        return () if self.given.material is None else self.given.material.revoked
+    def material(self) -> Material:
+        """What was in the files."""
+        from .material import Material
+
+        return self.given.material or Material()
 
     def has_served(self, server: bool) -> bool:
         """Whether there ever was a context for a role."""
@@ -144,14 +144,13 @@ class Generation:
         if context is not None:
             return context
         from .context import check_made, make
-        from .material import Material
 
         plan, identities = self.plan, self._identities(server)
         if server and not identities:
             raise LDicomSecurityError(
                 ErrorCode.CERTIFICATE_LOAD, "a server needs a certificate (set_server_certificate_tls)"
             )
-        context = make(plan, server, identities, self.given.material or Material())
+        context = make(plan, server, identities, self.material)
         asker.on_create_ctx(context)
         check_made(context, plan)
         with self._lock:
@@ -199,6 +198,11 @@ class TlsSetup:
                     return
 
     # --- what is set ----------------------------------------------------------------------------------------------
+
+    @property
+    def given(self) -> Given:
+        """All that was set."""
+        return self._generation.given
 
     @property
     def settings(self) -> TLSContextSettings:

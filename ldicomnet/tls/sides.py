@@ -40,7 +40,7 @@ class Side:
         name = plan.settings.server_name or self._host if not self._server else None
         compares = not self._server and plan.settings.check_name and VerifyMode.PEER in plan.mode
         self.name = name if compares or plan.settings.server_name else None
-        self._judge = Judge(plan, self._server, name if compares else None, self._verify, generation.revoked)
+        self._judge = Judge(plan, self._server, name if compares else None, self._verify, generation.material)
 
     def context(self) -> ssl.SSLContext:
         """See `transport.tls.Side`; what is in force now, since a peer may have been silent for long."""

@@ -8,6 +8,21 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 
+from .faults import ODD
+
+
+def oddity_of(certificate: x509.Certificate) -> str:
+    """Why a certificate cannot be decoded in all its parts, which is done as each is asked for; "" where it can."""
+    try:
+        describe(certificate)
+        names_of(certificate)
+        hash_of(certificate)
+        certificate.issuer.rfc4514_string()
+        len(certificate.extensions)
+    except ODD as error:
+        return str(error) or type(error).__name__
+    return ""
+
 
 def kind_of(certificate: x509.Certificate) -> str:
     """The algorithm of a certificate's key."""
@@ -46,7 +61,7 @@ def names_of(certificate: x509.Certificate) -> frozenset[str]:
     found = {f"CN:{each.value if isinstance(each.value, str) else each.value.hex()}" for each in common}
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except (x509.ExtensionNotFound, ValueError):
+    except x509.ExtensionNotFound:
         return frozenset(found)
     kinds = ((x509.DNSName, "DNS"), (x509.IPAddress, "IP"), (x509.UniformResourceIdentifier, "URI"))
     for kind, name in kinds:
@@ -64,10 +79,7 @@ def describe(certificate: x509.Certificate) -> str:
         f"Serial number: {certificate.serial_number:X}",
         f"Key: {kind_of(certificate)} {bits_of(certificate)} bits",
     ]
-    try:
-        lines += [f"{title}: {text}" for title, text in map(_extension, certificate.extensions) if text]
-    except ValueError as error:
-        lines.append(f"Extensions: cannot be decoded ({error})")
+    lines += [f"{title}: {text}" for title, text in map(_extension, certificate.extensions) if text]
     return "\n".join(lines)
 
 

@@ -1,0 +1,92 @@
+"""Whether a certificate is on a list of revoked ones, and whether the list counts (RFC 5280 6.3). Reads no file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+
+from .faults import ODD, Fault
+from .paths import canonical, extension, is_meant
+
+_HANDLED = (x509.IssuingDistributionPoint, x509.AuthorityKeyIdentifier)
+
+
+def revocation_fault(
+    certificate: x509.Certificate,
+    issuer: x509.Certificate,
+    lists: Iterable[x509.CertificateRevocationList],
+    now: datetime,
+) -> Fault:
+    """What a certificate's issuer says of it: nothing wrong only where a list that counts does not have it."""
+    try:
+        usable = [each for each in lists if _is_of(each, certificate, issuer)]
+        if not usable:
+            return Fault.NO_CRL
+        best = max(usable, key=lambda each: (_covers(each, certificate), not _time_fault(each, now), _made(each)))
+        return _list_fault(best, certificate, issuer, now) or _entry_fault(best, certificate)
+    except ODD:
+        return Fault.EXTENSION
+
+
+def _is_of(revoked: x509.CertificateRevocationList, certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether a list is one of this issuer, and whole; those that only add to another, or speak for others, are not."""
+    if canonical(revoked.issuer) != canonical(certificate.issuer):
+        return False
+    scope = extension(revoked, x509.IssuingDistributionPoint)
+    is_part = scope is not None and (scope.indirect_crl or scope.only_some_reasons)
+    if is_part or extension(revoked, x509.DeltaCRLIndicator) is not None:
+        return False
+    return is_meant(issuer, extension(revoked, x509.AuthorityKeyIdentifier))
+
+
+def _list_fault(
+    revoked: x509.CertificateRevocationList, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime
+) -> Fault:
+    usage = extension(issuer, x509.KeyUsage)
+    if usage is not None and not usage.crl_sign:
+        return Fault.NO_CRL_SIGN
+    if not _covers(revoked, certificate):
+        return Fault.CRL_SCOPE
+    return _time_fault(revoked, now) or (Fault.NONE if _has_signed(issuer, revoked) else Fault.CRL_SIGNATURE)
+
+
+def _entry_fault(revoked: x509.CertificateRevocationList, certificate: x509.Certificate) -> Fault:
+    if any(each.critical and not isinstance(each.value, _HANDLED) for each in revoked.extensions):
+        return Fault.CRL_CRITICAL  # it may change what the entries mean
+    found = revoked.get_revoked_certificate_by_serial_number(certificate.serial_number)
+    return Fault.NONE if found is None else Fault.REVOKED
+
+
+def _covers(revoked: x509.CertificateRevocationList, certificate: x509.Certificate) -> bool:
+    """Whether a list speaks of certificates of this kind, and of this distribution point (RFC 5280 5.2.5)."""
+    scope = extension(revoked, x509.IssuingDistributionPoint)
+    if scope is None:
+        return True
+    constraints = extension(certificate, x509.BasicConstraints)
+    is_issuer = constraints is not None and constraints.ca
+    only_others = scope.only_contains_user_certs if is_issuer else scope.only_contains_ca_certs
+    if scope.only_contains_attribute_certs or only_others or scope.relative_name is not None:
+        return False
+    points = extension(certificate, x509.CRLDistributionPoints) or ()
+    return scope.full_name is None or any(set(scope.full_name) & set(point.full_name or ()) for point in points)
+
+
+def _time_fault(revoked: x509.CertificateRevocationList, now: datetime) -> Fault:
+    if _made(revoked) > now:
+        return Fault.CRL_NOT_YET_VALID
+    until = revoked.next_update_utc
+    return Fault.CRL_EXPIRED if until is not None and until < now else Fault.NONE
+
+
+def _made(revoked: x509.CertificateRevocationList) -> datetime:
+    return revoked.last_update_utc
+
+
+def _has_signed(issuer: x509.Certificate, revoked: x509.CertificateRevocationList) -> bool:
+    with suppress(*ODD, InvalidSignature):
+        return revoked.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]
+    return False
