@@ -252,7 +252,7 @@ class Tolerance(unittest.TestCase):
         unknown = UnknownItem(0x99, b"")
         contexts[0] = ProposedContext(1, "1.2", ["1.2"], [unknown] * 126)
         contexts[-8:] = [
-            ProposedContext(number, "1.2", [f"1.{number}.{each}" for each in range(96)]) for number in range(241, 256, 2)
+            ProposedContext(at, "1.2", [f"1.{at}.{each}" for each in range(96)]) for at in range(241, 256, 2)
         ]
         related = CommonExtendedNegotiation("1.2", "1.3", ("1.4",) * 512)
         most = AssociateRequest(
@@ -286,15 +286,24 @@ class Tolerance(unittest.TestCase):
     def test_a_request_as_long_as_it_may_be_takes_little_memory(self) -> None:
         """Whatever it says: with the buffers that it came in, below 1 MB; the smallest of each kind are the worst."""
         most = Limits().association_pdu
-        tiny, few = [f"{number:04}" for number in range(10_000)], [UnknownItem(0x99, bytes((number,))) for number in range(99)]
+        tiny = [f"{number:04}" for number in range(10_000)]
+        few = [UnknownItem(0x99, bytes((number,))) for number in range(99)]
         roles = [RoleSelection(uid, 0, 1) for uid in tiny]
+        offered = (
+            [(tiny[:127], [])] * 128,
+            [(tiny[number * 8 : number * 8 + 8], []) for number in IDS],
+            [(tiny[number * 60 % 9000 :][:60], []) for number in IDS],
+            [(["1" * 180] * 10, [])] * 128,
+            [(["1"], few)] * 128,
+            [(["1"], few[:8])] * 128,
+        )
         requests = (
-            AssociateRequest("A", "B", [ProposedContext(number, "1.2", tiny[:127]) for number in IDS]),
-            AssociateRequest("A", "B", [ProposedContext(number, "1.2", tiny[number * 8 : number * 8 + 8]) for number in IDS]),
-            AssociateRequest("A", "B", [ProposedContext(number, "1.2", tiny[number * 60 % 9000 :][:60]) for number in IDS]),
-            AssociateRequest("A", "B", [ProposedContext(number, "1.2", ["1"], few) for number in IDS]),
-            AssociateRequest("A", "B", [ProposedContext(number, "1.2", ["1"], few[:8]) for number in IDS]),
-            AssociateRequest("A", "B", [ProposedContext(number, "1.2", ["1" * 180] * 10) for number in IDS]),
+            *(
+                AssociateRequest("A", "B", [
+                    ProposedContext(number, "1.2", *offer) for number, offer in zip(IDS, offers, strict=True)
+                ])
+                for offers in offered
+            ),
             AssociateRequest("A", "B", [ProposedContext(1, "1.2", ["1"])], roles[:1000]),
             AssociateRequest("A", "B", [ProposedContext(1, "1.2", ["1"])], roles[:5000]),
             AssociateRequest("A", "B", [PROPOSED], [CommonExtendedNegotiation("1.2", "1.3", tuple(tiny[:9000]))]),
@@ -309,8 +318,9 @@ class Tolerance(unittest.TestCase):
                 tracemalloc.start()
                 try:
                     with suppress(LDicomProtocolError):
-                        kept = LDicomAssociate.from_request(pdu.decode_content(1, data[6:])).copy()  # type: ignore[arg-type]
-                        del kept
+                        decoded: Any = pdu.decode_content(1, data[6:])
+                        kept = LDicomAssociate.from_request(decoded).copy()
+                        del decoded, kept
                     peak = tracemalloc.get_traced_memory()[1]
                 finally:
                     tracemalloc.stop()
