@@ -449,6 +449,7 @@ class Engine:
         self.sender.has_queued = False
         action = self._machine.react_to_peer(_EVENTS[PduType(pdu_type)], acceptable)
         self.sender.await_answer()
+        self._forget_unfinished()
         if self._machine.state == State.STA12:
             self.sender.send_release_response_if_agreed(ReleaseResponse())
         if Effect.INDICATE not in action.effects:
@@ -466,7 +467,15 @@ class Engine:
         self.sender.ending.by_error(error)
         if state != State.STA13:
             self._log.warning("the peer sent an invalid PDU in %s: %s", state.name, error)
-        self._perform(self._machine.react_to_peer(Event.INVALID_PDU), None)
+        action = self._machine.react_to_peer(Event.INVALID_PDU)
+        self._forget_unfinished()
+        self._perform(action, None)
+
+    def _forget_unfinished(self) -> None:
+        """Table 9-10 takes P-DATA in Sta6 and Sta7 only, and no way leads back there: a message that was interrupted by
+        a release request of the peer, or by what is not allowed, will not be finished."""
+        if self._machine.state not in RECEIVES_DATA:
+            self._inbound.forget()
 
     def _unexpected(self, action: Action, pdu_type: PduType) -> None:
         """A PDU that this state does not allow, or that it ignores."""

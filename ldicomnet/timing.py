@@ -97,7 +97,8 @@ class Limits:
     user_items: int = 1024
     """Sub-items of the user information in one of these; together they have 65,535 bytes at most (PS3.8 9.3.2.3)."""
     maximum_pdu: int = 16 << 20
-    """Bytes of a P-DATA-TF PDU that is kept whole for `on_receive`; PDUs that stream are not held."""
+    """Bytes of a P-DATA-TF PDU that is kept whole for `on_receive`, where an association has no maximum length; before
+    there is one, `association_pdu` counts. PDUs that stream are not held."""
     pdu_tolerance: int = 6
     """Bytes by which a P-DATA-TF may pass the announced maximum: some peers do not count its header."""
     command_set: int = 64 << 10
