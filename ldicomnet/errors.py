@@ -55,10 +55,19 @@ class LDicomTransportError(LDicomError):
 
 
 class LDicomTimeoutError(LDicomTransportError):
-    """A deadline passed; the text names which."""
+    """A deadline passed.
 
-    def __init__(self, text: str) -> None:
+    Attributes:
+        timeout: the field of `Timeouts` whose time it was, such as "send"; the text names it too. "" where a transport
+            was told how long to wait, and only its caller knows why.
+    """
+
+    def __init__(self, text: str, timeout: str = "") -> None:
         super().__init__(ErrorCode.NET_TIME_OUT, text)
+        self.timeout = timeout
+
+    def __str__(self) -> str:
+        return f"{super().__str__()} (Timeouts.{self.timeout})" if self.timeout else super().__str__()
 
 
 class LDicomDataError(LDicomError):

@@ -15,7 +15,7 @@ from ldicomnet.pdu import (
     ReleaseResponse,
     decode,
 )
-from ldicomnet.timing import NEVER, deadline
+from ldicomnet.timing import NEVER
 from ldicomnet.transport.memory import MemoryTransport, pair
 
 from .support import BIG, CT, EXPLICIT, IMPLICIT, QUICK, SECONDS, VERIFICATION, Ends, Recorder, request
@@ -387,14 +387,16 @@ class Waits(AgainstPeer):
         assert requestor._conversation is not None
         reader, releases = requestor._conversation.engine.sender.outbox.reader, [requestor.send_release_request]
 
-        def meddling(seconds: float | None) -> float:
+        begin_answer = Deadlines.begin_answer
+
+        def meddling(deadlines: Deadlines, field: str) -> None:
             if threading.get_ident() == reader and releases:
                 other = threading.Thread(target=releases.pop())
                 other.start()
                 other.join(SECONDS)
-            return deadline(seconds)
+            begin_answer(deadlines, field)
 
-        with mock.patch("ldicomnet.sender.deadline", meddling):
+        with mock.patch.object(Deadlines, "begin_answer", meddling):
             self.accept(peer)
             self.assertEqual(requestor.wait_for("on_close")[0], ErrorCode.NET_TIME_OUT)
         self.assertEqual(releases, [])

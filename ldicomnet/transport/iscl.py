@@ -347,7 +347,7 @@ class IsclTransport:
     def _holding_line(self) -> Iterator[None]:
         seconds = bounded(self._send_timeout)
         if not self._line.acquire(timeout=-1 if seconds is None else seconds):
-            raise LDicomTimeoutError(f"another send has kept the connection for {seconds} seconds")
+            raise LDicomTimeoutError(f"another send has kept the connection for {seconds} seconds", "send")
         try:
             yield
         finally:
@@ -391,7 +391,7 @@ class IsclTransport:
         if not self._wait(lambda: not transfer.owes_turn or transfer.may_send, min(until, monotonic() + _TURN)):
             self._post(transfer.press)
         if not self._wait(lambda: transfer.may_send, until):
-            raise LDicomTimeoutError(f"the peer let no ISCL message be sent for {self._send_timeout} seconds")
+            raise LDicomTimeoutError(f"the peer let no ISCL message be sent for {self._send_timeout} seconds", "send")
 
     def _post(self, packets: Callable[[], Iterable[Packet]]) -> None:
         """Packets that follow from a change of the state; they leave before what follows from the next."""
