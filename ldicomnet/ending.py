@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .errors import LDicomError, LDicomTimeoutError
+from .errors import LDicomError, LDicomTransportError
 from .status import ErrorCode
 
 
@@ -29,7 +29,7 @@ class Ending:
     def by_error(self, error: BaseException) -> None:
         """The same of an error; one that is not the library's is a failure of it, or of the user's program."""
         if isinstance(error, LDicomError):
-            self.by(error.code, str(error), error.timeout if isinstance(error, LDicomTimeoutError) else "")
+            self.by(error.code, str(error), error.timeout if isinstance(error, LDicomTransportError) else "")
         else:
             self.by(ErrorCode.NET_FAILURE, f"{type(error).__name__} on this side")
 

@@ -389,6 +389,8 @@ class Engine:
             ending.by(ErrorCode.SUCCESS, ending.why or "closed by the peer")
             return
         ending.by_error(error)
+        if ending.timeout:
+            self.sender.tally.late(ending.timeout)
         self._log.log(logging.DEBUG if self._is_probe else logging.WARNING, "%s", error)
         if isinstance(error, LDicomSecurityError) and self.sender.tally.associations:  # PS3.15 B.12: integrity lost
             self._calls.aborted(AbortSource.PROVIDER, AbortReason.UNKNOWN)

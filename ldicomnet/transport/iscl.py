@@ -304,7 +304,7 @@ class IsclTransport:
         """A message or packet that has begun has to go on; under `_changed`."""
         if self._pace.is_lost():
             why = f"the rest of an ISCL message did not come within {self._pace.seconds} seconds"
-            self._note_failure(LDicomTransportError(ErrorCode.NET_TIME_OUT, why))
+            self._note_failure(LDicomTransportError(ErrorCode.NET_TIME_OUT, why, "pdu"))
             self._changed.notify_all()
 
     def _fail(self, error: LDicomError) -> None:
@@ -357,8 +357,9 @@ class IsclTransport:
         """Of a thread that reads: where answers cannot leave, what was sent before may still be read."""
         try:
             self._flush()
-        except LDicomTimeoutError as error:
-            self._fail(error)
+        except LDicomTimeoutError as error:  # told as an end: to who reads, no time has passed
+            why = f"the peer let no ISCL answer be sent for {self._send_timeout} seconds"
+            self._fail(LDicomTransportError(error.code, why, "send"))
         except LDicomTransportError as error:
             _log.debug("an answer could not be sent: %s", error)
 
