@@ -102,7 +102,11 @@ def run_all(options: argparse.Namespace) -> Iterator[Record]:
     reason = machine.cannot_run() or ("" if procfs.HERE else "/proc is not here, which tells what a server holds")
     if reason:
         raise ValueError(reason)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what runs is ended, as with Ctrl-C
+    with _ended_by_term():
+        yield from _run_each(options)
+
+
+def _run_each(options: argparse.Namespace) -> Iterator[Record]:
     machine.allow_descriptors()
     for server in options.server:
         missing = stacks.missing(stacks.SERVERS[SERVERS[server]])
@@ -261,6 +265,16 @@ def _load(stage: Stage, seconds: float, stack: contextlib.ExitStack) -> float:
     stage.hostile.stop()
     stage.probe.stop()
     return took
+
+
+@contextlib.contextmanager
+def _ended_by_term() -> Iterator[None]:
+    """SIGTERM ends what runs, as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager

@@ -47,7 +47,8 @@ class Body(Protocol):
         ...
 
     def open(self) -> BinaryIO:
-        """A binary file that reads these bytes from the first to the last, and can seek."""
+        """A binary file that reads these bytes from the first to the last, and can seek; it raises `LDicomDataError`
+        where they cannot be read on."""
         ...
 
     def chunks(self, size: int) -> Iterator[memoryview]:
@@ -173,13 +174,10 @@ def whole(body: Body) -> bytes:
     """
     if isinstance(body, MemoryBody) and isinstance(body.data, bytes):
         return body.data
-    name = getattr(body, "path", "a data set")
-    try:
-        with body.open() as file:
-            data = file.read()
-    except OSError as error:
-        raise file_error(error, f"cannot read {name}", ErrorCode.READ) from error
+    with body.open() as file:
+        data = file.read()
     if len(data) != body.size:
+        name = getattr(body, "path", "a data set")
         raise LDicomDataError(ErrorCode.READ, f"{name} became shorter while it was read")
     return data
 
@@ -228,14 +226,23 @@ class _Section(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self.tell() if whence == os.SEEK_CUR else 0, os.SEEK_END: self._size}
-        return self._file.seek(self._offset + max(0, base[whence] + offset)) - self._offset
+        with self._translated():
+            return self._file.seek(self._offset + max(0, base[whence] + offset)) - self._offset
 
     def tell(self) -> int:
         return self._file.tell() - self._offset
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         left = max(0, self._size - self.tell())
-        return self._file.readinto(memoryview(buffer)[:left]) or 0
+        with self._translated():
+            return self._file.readinto(memoryview(buffer)[:left]) or 0
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise file_error(error, f"cannot read {self._file.name}", ErrorCode.READ) from error
 
     def close(self) -> None:
         if not self.closed:

@@ -209,8 +209,9 @@ class Conversation:
         return self.engine.is_reader or self.engine.sender.outbox.is_mine or beside.conversation is self
 
     def abort_at_once(self) -> None:
-        """Abort what has not ended yet; where a message is just being sent, only the connection tells the peer."""
+        """Abort what has not ended in time; where a message is just being sent, only the connection tells the peer."""
         if not self.engine.is_over:
+            self.engine.sender.late_to_end("the association")
             with contextlib.suppress(LDicomError):
                 self.engine.sender.send_abort(Abort(AbortSource.USER, AbortReason.UNKNOWN), patience=0.0)
             self.engine.close_forced()

@@ -175,7 +175,11 @@ class LDicomDS:
         return self._body
 
     def open(self) -> BinaryIO:
-        """A binary file that reads the encoded data set; close it after use."""
+        """A binary file that reads the encoded data set; close it after use.
+
+        Raises:
+            LDicomDataError: its file cannot be opened; reading raises it too, where the file cannot be read on.
+        """
         return self._body.open()
 
     def read(self) -> bytes:

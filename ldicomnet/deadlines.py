@@ -28,6 +28,10 @@ class Wait(Enum):
     IDLE = "any message"
 
 
+_FIELDS = {Wait.CLOSE: "artim", Wait.REST: "pdu", Wait.RESPONSE: "dimse", Wait.IDLE: "idle"}
+"""The field of `Timeouts` that each has; that of an answer depends on to what."""
+
+
 class Deadlines:
     """Deadlines by what is waited for; those of responses are in `operations`.
 
@@ -48,6 +52,7 @@ class Deadlines:
         self.wait: float | None = None
         self._late_since = NEVER
         self._payload = 0
+        self._answer_field = ""
 
     def begin_close(self) -> None:
         """ARTIM, anew: the close of the connection is awaited, and nothing else any more."""
@@ -66,6 +71,15 @@ class Deadlines:
             self.rest = deadline(self._timeouts.pdu)
             self._payload = payload
             self.quiet_until = -NEVER if self.wait is None else min(self.quiet_until, self.rest - self.wait)
+
+    def begin_answer(self, field: str) -> None:
+        """The answer to a request of ours is awaited, for as long as this field of `Timeouts` says; "" for none."""
+        self._answer_field = field
+        self.answer = deadline(getattr(self._timeouts, field)) if field else NEVER
+
+    def name_of(self, due: Wait) -> str:
+        """The field of `Timeouts` whose time has passed."""
+        return self._answer_field if due is Wait.ANSWER else _FIELDS[due]
 
     def goes_on(self, payload: int) -> bool:
         """Whether so much of it has come since that it may go on; then it gets its time anew."""

@@ -59,7 +59,6 @@ _EVENTS: dict[int, Event] = {
     PduType.RELEASE_RESPONSE: Event.RELEASE_RP_PDU,
     PduType.ABORT: Event.ABORT_PDU,
 }
-_TIMEOUTS = {Wait.REST: "pdu", Wait.RESPONSE: "dimse", Wait.IDLE: "idle"}
 _NO_HARM = (None, ErrorCode.SUCCESS, ErrorCode.NET_CONNECTION_RESET, ErrorCode.NET_NOT_CONNECTED)
 _MOST_ABORTS = 3
 _BULK = 8 << 10
@@ -206,16 +205,20 @@ class Engine:
             return
         seconds = self._timeouts.shutdown_wait()
         may_write = outbox.acquire(seconds)
+        if not may_write:
+            self.sender.late_to_end("a send")
         self.close_forced()
         if may_write:
             outbox.release()
-        self.join(seconds)
+        if not self.join(seconds) and may_write:
+            self.sender.late_to_end("a hook")
         threads.let_idle_end(seconds)
 
-    def join(self, seconds: float) -> None:
+    def join(self, seconds: float) -> bool:
         """Wait for the last call to be over; not within a call, nor within a send, which the reader would wait for."""
-        if self._task is not None and not self.is_reader and not self.sender.outbox.is_mine:
-            self._task.join(seconds)
+        if self._task is None or self.is_reader or self.sender.outbox.is_mine:
+            return True
+        return self._task.join(seconds)
 
     def close_forced(self) -> None:
         """End the connection at once; waits for nothing, and takes neither the write lock nor the state lock."""
@@ -250,6 +253,7 @@ class Engine:
         except Exception as error:
             self._log.info("%s", error, exc_info=not isinstance(error, LDicomError))
             self.is_over = True
+            self.sender.ending.by_error(error)
             if isinstance(error, LDicomTimeoutError):
                 self.sender.tally.late("connect")
             self._calls.connected(error.code if isinstance(error, LDicomError) else ErrorCode.NET_FAILURE)
@@ -282,7 +286,7 @@ class Engine:
             is_unfinished: whether what came before breaks off within a PDU or message.
         """
         deadlines, transport = self._deadlines, self._transport
-        if is_unfinished:
+        if is_unfinished and self._machine.state is not State.STA13:  # where ARTIM runs, and all that comes is ignored
             deadlines.begin_rest(self._inbound.payload)
         else:
             deadlines.rest = NEVER
@@ -337,33 +341,30 @@ class Engine:
         self._deadlines.idle = NEVER
         self.sender.tally.late("idle")
         why = f"released by this side: no message for {self._timeouts.idle} seconds"
-        self.sender.ending.by(ErrorCode.NET_TIME_OUT, why)
-        self._log.info("no message for %s seconds; released", self._timeouts.idle)
+        self.sender.ending.by(ErrorCode.NET_TIME_OUT, why, "idle")
+        self._log.info("no message for %s seconds (Timeouts.idle); released", self._timeouts.idle)
         with contextlib.suppress(LDicomUsageError):  # another thread was faster
             self.sender.send_pdu(Event.RELEASE_REQUEST, ReleaseRequest())
         return True
-
-    def _name_of(self, due: Wait) -> str:
-        """The name in `Timeouts` of a deadline of ours."""
-        if due is Wait.ANSWER:
-            return "association" if self._machine.state is State.STA5 else "release"
-        return _TIMEOUTS[due]
 
     def _expire_artim(self) -> None:
         """AA-2."""
         if self._machine.state == State.STA2:
             why = f"no association request within {self._timeouts.artim} seconds"
-            self.sender.ending.by(ErrorCode.NET_TIME_OUT, why)
-            self._log.warning("no association request within %s seconds; closed", self._timeouts.artim)
+            self.sender.ending.by(ErrorCode.NET_TIME_OUT, why, "artim")
+            self._log.warning("%s (Timeouts.artim); closed", why)
+        else:
+            self._log.info("the peer has not closed within %s seconds (Timeouts.artim); closed", self._timeouts.artim)
         self.sender.tally.late("artim")
         self._perform(self._machine.react(Event.ARTIM_EXPIRED), None)
 
     def _give_up(self, due: Wait) -> None:
         """A deadline of ours, which PS3.8 does not know: abort, and do not wait for the peer to close."""
         which = f" (message {self._operations.first()[0]})" if due is Wait.RESPONSE else ""
-        self.sender.ending.overrules(ErrorCode.NET_TIME_OUT, f"{due.value}{which} did not come in time")
-        self.sender.tally.late(self._name_of(due))
-        self._log.warning("%s%s did not come in time; aborted", due.value, which)
+        name, why = self._deadlines.name_of(due), f"{due.value}{which} did not come in time"
+        self.sender.ending.overrules(ErrorCode.NET_TIME_OUT, why, name)
+        self.sender.tally.late(name)
+        self._log.warning("%s (Timeouts.%s); aborted", why, name)
         with contextlib.suppress(LDicomUsageError):  # no association yet, or none any more
             self._perform(self._machine.react(Event.ABORT_REQUEST), None)
 
@@ -388,6 +389,8 @@ class Engine:
             ending.by(ErrorCode.SUCCESS, ending.why or "closed by the peer")
             return
         ending.by_error(error)
+        if ending.timeout:
+            self.sender.tally.late(ending.timeout)
         self._log.log(logging.DEBUG if self._is_probe else logging.WARNING, "%s", error)
         if isinstance(error, LDicomSecurityError) and self.sender.tally.associations:  # PS3.15 B.12: integrity lost
             self._calls.aborted(AbortSource.PROVIDER, AbortReason.UNKNOWN)
@@ -451,6 +454,7 @@ class Engine:
         self.sender.has_queued = False
         action = self._machine.react_to_peer(_EVENTS[pdu_type], acceptable)
         self.sender.await_answer()
+        self._forget_unfinished()
         if self._machine.state == State.STA12:
             self.sender.send_release_response_if_agreed(ReleaseResponse())
         if Effect.INDICATE not in action.effects:
@@ -468,7 +472,15 @@ class Engine:
         self.sender.ending.by_error(error)
         if state != State.STA13:
             self._log.warning("the peer sent an invalid PDU in %s: %s", state.name, error)
-        self._perform(self._machine.react_to_peer(Event.INVALID_PDU), None)
+        action = self._machine.react_to_peer(Event.INVALID_PDU)
+        self._forget_unfinished()
+        self._perform(action, None)
+
+    def _forget_unfinished(self) -> None:
+        """Table 9-10 takes P-DATA in Sta6 and Sta7 only, and no way leads back there: a message that was interrupted by
+        a release request of the peer, or by what is not allowed, will not be finished."""
+        if self._machine.state not in RECEIVES_DATA:
+            self._inbound.forget()
 
     def _unexpected(self, action: Action, pdu_type: PduType) -> None:
         """A PDU that this state does not allow, or that it ignores."""

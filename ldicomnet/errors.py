@@ -51,14 +51,26 @@ class LDicomProtocolError(LDicomError):
 
 
 class LDicomTransportError(LDicomError):
-    """The network's fault: the connection could not be made, or broke."""
+    """The network's fault: the connection could not be made, or broke.
+
+    Attributes:
+        timeout: the field of `Timeouts` whose time had passed, such as "send", where that is what went wrong; the text
+            names it too. Else "".
+    """
+
+    def __init__(self, code: ErrorCode, text: str, timeout: str = "") -> None:
+        super().__init__(code, text)
+        self.timeout = timeout
+
+    def __str__(self) -> str:
+        return f"{super().__str__()} (Timeouts.{self.timeout})" if self.timeout else super().__str__()
 
 
 class LDicomTimeoutError(LDicomTransportError):
-    """A deadline passed; the text names which."""
+    """A deadline passed; `timeout` is "" only where a transport was told how long to wait, and its caller knows why."""
 
-    def __init__(self, text: str) -> None:
-        super().__init__(ErrorCode.NET_TIME_OUT, text)
+    def __init__(self, text: str, timeout: str = "") -> None:
+        super().__init__(ErrorCode.NET_TIME_OUT, text, timeout)
 
 
 class LDicomDataError(LDicomError):

@@ -189,6 +189,11 @@ class Inbound:
         self._view, self._buffer = memoryview(b""), bytearray()
         self._low = self._high = 0
 
+    def forget(self) -> None:
+        """The message that has begun cannot be finished any more; between PDUs, or when one has just begun."""
+        self._discard()
+        self._message, self._lost, self._context, self._command = None, None, 0, bytearray()
+
     def _discard(self) -> None:
         self._drop_sink()
         self._gathered = []
@@ -241,7 +246,7 @@ class Inbound:
                 asked = self._events.data_pdu()
                 if not asked:
                     self._low += 6
-                    self._skip = length
+                    self._pass_by(length)
                     return True
             self._low = end
             self.payload += length - 6
@@ -295,7 +300,8 @@ class Inbound:
                 f"PDU type {pdu_type:02X}H is not known", AbortReason.UNRECOGNIZED, ErrorCode.PDU_TYPE
             )
         if pdu_type == PduType.DATA_TRANSFER:
-            most = self._maximum or (self._limits.maximum_pdu if self.raw else length)
+            held = self._limits.maximum_pdu if self._contexts else self._limits.association_pdu
+            most = self._maximum or (held if self.raw else length)
             fits = length <= most
         elif pdu_type in _FIXED_LENGTHS:
             most = _FIXED_LENGTHS[pdu_type]
@@ -311,11 +317,16 @@ class Inbound:
 
     def _begin_data_pdu(self, length: int) -> None:
         if not self._events.data_pdu():
-            self._skip = length
+            self._pass_by(length)
         elif length == 0:
             self._invalid("a P-DATA-TF without a presentation data value (PS3.8 9.3.5)")
         else:
             self._pdu_left = length
+
+    def _pass_by(self, length: int) -> None:
+        """A P-DATA-TF that the state does not take; none does that comes later (PS3.8 Table 9-10)."""
+        self._skip = length
+        self.forget()
 
     # --- presentation data values ---------------------------------------------------------------------------------
 
@@ -433,7 +444,8 @@ class Inbound:
         if end > self._high or buffer[low:at] != before or buffer[at + 2 : end] != after:
             return False
         if not self._events.data_pdu():
-            self._low, self._skip = low + 6, end - low - 6
+            self._low = low + 6
+            self._pass_by(end - low - 6)
             return True
         self._low = end
         self.payload += end - low - 12
@@ -490,6 +502,5 @@ class Inbound:
     def _fail(self, error: LDicomProtocolError) -> None:
         """Pass over the rest of the PDU, forget the message, tell."""
         self._skip, self._pdu_left, self._value_left = self._pdu_left, 0, 0
-        self._discard()
-        self._message, self._context, self._command = None, 0, bytearray()
+        self.forget()
         self._events.invalid(error)

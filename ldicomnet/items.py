@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import ClassVar, Protocol, Self
 
 from .errors import LDicomProtocolError
-from .status import AbortReason
+from .status import AbortReason, ErrorCode
 from .wire import Cursor, counted, item
 
 APPLICATION_CONTEXT = 0x10
@@ -70,11 +70,11 @@ class ProposedContext:
         return item(PRESENTATION_CONTEXT_RQ, b"".join(parts))
 
     @classmethod
-    def decode(cls, content: bytes) -> Self:
+    def decode(cls, content: bytes, known: Syntaxes | None = None) -> Self:
         """From the content of the item; an ID that is not odd, or no abstract syntax, is an error."""
         cursor = Cursor(content, "presentation context item")
         presentation_id, reserved = cursor.u8(), cursor.take(3)
-        abstract, transfers, others = _syntaxes(cursor)
+        abstract, transfers, others = (known or Syntaxes()).read(cursor)
         if not presentation_id & 1:
             raise LDicomProtocolError(f"presentation context ID {presentation_id} is not odd (PS3.8 9.3.2.2)")
         if len(abstract) != 1 or not transfers:
@@ -102,11 +102,11 @@ class AnsweredContext:
         return item(PRESENTATION_CONTEXT_AC, head + syntax + others)
 
     @classmethod
-    def decode(cls, content: bytes) -> Self:
+    def decode(cls, content: bytes, known: Syntaxes | None = None) -> Self:
         """From the content of the item; only an accepted context must name its transfer syntax."""
         cursor = Cursor(content, "presentation context item")
         presentation_id, first, result, second = cursor.take(4)
-        _abstract, transfers, others = _syntaxes(cursor)
+        _abstract, transfers, others = (known or Syntaxes()).read(cursor)
         if result == 0 and len(transfers) != 1:
             raise LDicomProtocolError(
                 f"accepted presentation context {presentation_id} has {len(transfers)} transfer syntaxes, "
@@ -115,20 +115,47 @@ class AnsweredContext:
         return cls(presentation_id, result, transfers[0] if transfers else None, others, bytes((first, second)))
 
 
-def _syntaxes(cursor: Cursor) -> tuple[list[str], list[str], list[UnknownItem]]:
-    """Abstract syntaxes, transfer syntaxes, and what else there is, which is ignored (PS3.8 9.3.1)."""
-    found: dict[int, list[str]] = {ABSTRACT_SYNTAX: [], TRANSFER_SYNTAX: []}
-    others = []
-    for sub_type, content in cursor.items(_MOST_SYNTAXES):
-        if sub_type in found:
-            found[sub_type].append(decode_text(content))
-        else:
-            others.append(UnknownItem(sub_type, content))
-    return found[ABSTRACT_SYNTAX], found[TRANSFER_SYNTAX], others
+class Syntaxes:
+    """What the presentation contexts of one PDU consist of: each UID once, however many contexts name it.
+
+    So what they take does not depend on what the peer makes up: a UID of two characters takes ten times its bytes.
+    """
+
+    __slots__ = ("_left", "_uids")
+
+    def __init__(self) -> None:
+        self._uids: dict[str, str] = {}
+        self._left = _MOST_DISTINCT
+
+    def read(self, cursor: Cursor) -> tuple[list[str], list[str], list[UnknownItem]]:
+        """Abstract syntaxes, transfer syntaxes, and what else there is, which is ignored (PS3.8 9.3.1)."""
+        found: dict[int, list[str]] = {ABSTRACT_SYNTAX: [], TRANSFER_SYNTAX: []}
+        others = []
+        for sub_type, content in cursor.items(_MOST_SYNTAXES):
+            if sub_type in found:
+                found[sub_type].append(self._shared(decode_text(content)))
+            else:
+                self._take_one()
+                others.append(UnknownItem(sub_type, content))
+        return found[ABSTRACT_SYNTAX], found[TRANSFER_SYNTAX], others
+
+    def _shared(self, uid: str) -> str:
+        if uid not in self._uids:
+            self._take_one()
+        return self._uids.setdefault(uid, uid)
+
+    def _take_one(self) -> None:
+        self._left -= 1
+        if self._left < 0:
+            text = f"presentation contexts with more than {_MOST_DISTINCT} different syntaxes and unknown items"
+            raise LDicomProtocolError(text, code=ErrorCode.PDU_LENGTH)
 
 
-_MOST_SYNTAXES = 256
+_MOST_SYNTAXES = 128
 """Sub-items of a presentation context that are read; DICOM has some sixty transfer syntaxes."""
+_MOST_DISTINCT = 1024
+"""Different ones of all contexts, and unknown sub-items of theirs; DICOM has some four hundred SOP classes, of which
+128 contexts can name 128."""
 
 
 # --- user information --------------------------------------------------------------------------------------------
@@ -267,6 +294,7 @@ class CommonExtendedNegotiation:
         inner, related = Cursor(cursor.counted(), "related general SOP classes"), []
         while inner.left:
             related.append(decode_text(inner.counted()))
+            _check_related(len(related))
         return cls(sop_class, service_class, tuple(related))
 
 
@@ -335,17 +363,28 @@ _KNOWN = (
     UserIdentityResponse,
 )
 _DECODERS = {kind.item_type: kind.decode for kind in _KNOWN}
-_MOST_SUB_ITEMS = 4096
+_MOST_SUB_ITEMS = 1024
 """Sub-items of user information that are read: three for each of the 128 contexts are many."""
+_MOST_RELATED = 1024
+"""Related general SOP classes of all of them; one of two characters takes ten times its bytes."""
 
 
 def decode_user_information(content: bytes) -> list[UserItem]:
     """The sub-items of a user information item, in their order."""
     found = list[UserItem]()
+    related = 0
     for item_type, data in Cursor(content, "user information item").items(_MOST_SUB_ITEMS):
         decode = _DECODERS.get(item_type)
         found.append(decode(data) if decode else UnknownItem(item_type, data))
+        if isinstance(found[-1], CommonExtendedNegotiation):
+            related += len(found[-1].related)
+            _check_related(related)
     return found
+
+
+def _check_related(count: int) -> None:
+    if count > _MOST_RELATED:
+        raise LDicomProtocolError(f"more than {_MOST_RELATED} related general SOP classes", code=ErrorCode.PDU_LENGTH)
 
 
 def encode_user_information(user_items: list[UserItem]) -> bytes:

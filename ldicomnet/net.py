@@ -350,6 +350,13 @@ class LDicomNet(Application):
         """
         return self._ledger.sum(self._clients.turned_away)
 
+    @property
+    def passed_timeout(self) -> str:
+        """The field of `Timeouts` whose passing has ended the connection, such as "artim", or "": for hooks that are
+        told NET_TIME_OUT what `LDicomTimeoutError.timeout` is for who calls methods."""
+        conversation = self._association()
+        return "" if conversation is None else conversation.engine.sender.ending.timeout
+
     # --- closing --------------------------------------------------------------------------------------------------
 
     @reports

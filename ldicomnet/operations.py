@@ -86,7 +86,7 @@ class Operations:
                 self._freed = threading.Condition(self._lock)
             is_full = not self.is_over and len(self.awaited) >= (self.window or NEVER)
             if is_full and not self._freed.wait(longest):
-                raise LDicomTimeoutError(f"no response for {longest} seconds, and the window is full")
+                raise LDicomTimeoutError(f"no response for {longest} seconds, and the window is full", "dimse")
 
     def sent(self, message_id: int) -> None:
         """The request is sent; a response may even have come already."""

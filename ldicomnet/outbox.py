@@ -167,7 +167,7 @@ class Outbox:
     def _enter(self) -> None:
         seconds = bounded(self._timeouts.send)
         if not self._lock.acquire(timeout=-1 if seconds is None else seconds):
-            raise LDicomTimeoutError(f"another send has kept the connection for {seconds} seconds")
+            raise LDicomTimeoutError(f"another send has kept the connection for {seconds} seconds", "send")
 
     def _leave(self) -> None:
         """Release the lock; not before the jobs are done that came meanwhile."""

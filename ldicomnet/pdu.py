@@ -18,6 +18,7 @@ from .items import (
     USER_INFORMATION,
     AnsweredContext,
     ProposedContext,
+    Syntaxes,
     UnknownItem,
     UserItem,
     decode_text,
@@ -67,7 +68,8 @@ class AssociateRequest:
     @classmethod
     def decode(cls, content: bytes) -> Self:
         association = _Association(content, PRESENTATION_CONTEXT_RQ)
-        contexts = [ProposedContext.decode(data) for data in association.contexts]
+        known = Syntaxes()
+        contexts = [ProposedContext.decode(data, known) for data in association.contexts]
         return cls(**association.fields, contexts=contexts)
 
 
@@ -91,7 +93,8 @@ class AssociateAccept:
     @classmethod
     def decode(cls, content: bytes) -> Self:
         association = _Association(content, PRESENTATION_CONTEXT_AC)
-        contexts = [AnsweredContext.decode(data) for data in association.contexts]
+        known = Syntaxes()
+        contexts = [AnsweredContext.decode(data, known) for data in association.contexts]
         return cls(**association.fields, contexts=contexts)
 
 

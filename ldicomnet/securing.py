@@ -116,7 +116,8 @@ class Securing:
             self._calls.secured(ErrorCode.NET_BLOCKING_CANCELED)
             return
         if isinstance(error, LDicomTimeoutError):
-            self._sender.tally.late("secure" if self.until <= self._deadlines.artim else "artim")
+            error.timeout = "secure" if self.until <= self._deadlines.artim else "artim"
+            self._sender.tally.late(error.timeout)
         ending.by_error(error)
         if code == ErrorCode.NET_CONNECTION_RESET and not self._requestor:
             return

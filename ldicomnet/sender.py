@@ -24,12 +24,12 @@ from .outbox import Outbox
 from .pdu import Abort, AssociateReject, Pdu
 from .statistics import Tally
 from .status import AbortReason, AbortSource, Command, ErrorCode
-from .timing import NEVER, Limits, Timeouts, deadline
+from .timing import NEVER, Limits, Timeouts
 from .transport import Transport
 from .upper_layer import SENDS_DATA, Effect, Event, State
 
-_ANSWERED = (State.STA5, State.STA7, State.STA10, State.STA11)
-"""States in which an answer of the peer is awaited."""
+_ANSWERS = {State.STA5: "association", State.STA7: "release", State.STA10: "release", State.STA11: "release"}
+"""The states in which the peer is to answer, and the field of `Timeouts` that says how long it has."""
 _ROW = 0.001
 """Seconds between pending responses that are sent in a row."""
 _ABORT_WAIT = 1.0
@@ -175,6 +175,7 @@ class Sender:
     def write_own(self, pdu: Abort | AssociateReject) -> None:
         """A PDU that the machine makes the reader send: waits for other senders a bounded time, then just closes."""
         if not self.outbox.acquire(self._timeouts.shutdown_wait()):
+            self.late_to_end("a send")
             self.cut()
             return
         self._transport.hurry(_ABORT_WAIT)
@@ -198,6 +199,12 @@ class Sender:
         self._stop_reading()
         self._transport.close()
         self.operations.end()
+
+    def late_to_end(self, what: str) -> None:
+        """This side closes, and `Timeouts.shutdown` has passed: what has not ended by now is cut."""
+        self.tally.late("shutdown")
+        self.ending.by(ErrorCode.SUCCESS, f"closed by this side: {what} had not ended in time", "shutdown")
+        self._log.warning("%s had not ended in time (Timeouts.shutdown)", what)
 
     def end(self) -> None:
         """The connection is over: what waits is dropped, and whoever waits is told."""
@@ -238,11 +245,8 @@ class Sender:
         is_settled = False
         while not is_settled:
             state = self._machine.state
-            self._deadlines.answer = deadline(self._answer_time(state)) if state in _ANSWERED else NEVER
+            self._deadlines.begin_answer(_ANSWERS.get(state, ""))
             is_settled = self._machine.state is state
-
-    def _answer_time(self, state: State) -> float | None:
-        return self._timeouts.association if state is State.STA5 else self._timeouts.release
 
     # --- messages -------------------------------------------------------------------------------------------------
 

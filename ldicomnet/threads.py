@@ -47,10 +47,12 @@ class Task:
         finally:
             self.end()
 
-    def join(self, seconds: float) -> None:
-        """Wait until the job has returned, but no longer than this."""
-        if self._over.acquire(timeout=max(0.0, seconds)):
-            self._over.release()
+    def join(self, seconds: float) -> bool:
+        """Wait until the job has returned, but no longer than this; whether it has."""
+        if not self._over.acquire(timeout=max(0.0, seconds)):
+            return False
+        self._over.release()
+        return True
 
 
 class _Kept(threading.Thread):

@@ -14,7 +14,6 @@ from ldicomnet import (
     LDicomUsageError,
     Limits,
     Status,
-    sender,
 )
 from ldicomnet.deadlines import Deadlines
 from ldicomnet.pdu import (
@@ -27,7 +26,6 @@ from ldicomnet.pdu import (
 )
 from ldicomnet.timing import NEVER
 from ldicomnet.transport.memory import MemoryTransport, pair
-from ldicomnet.upper_layer import State
 
 from .support import BIG, CT, EXPLICIT, IMPLICIT, QUICK, SECONDS, VERIFICATION, Ends, Recorder, request
 
@@ -398,16 +396,16 @@ class Waits(AgainstPeer):
         assert requestor._conversation is not None
         reader, releases = requestor._conversation.engine.sender.outbox.reader, [requestor.send_release_request]
 
-        class Meddling(tuple[State, ...]):
-            def __contains__(self, state: object) -> bool:
-                """Asked by the reader between its look at the state and what it makes of it."""
-                if threading.get_ident() == reader and releases:
-                    other = threading.Thread(target=releases.pop())
-                    other.start()
-                    other.join(SECONDS)
-                return super().__contains__(state)
+        begin_answer = Deadlines.begin_answer
 
-        with mock.patch("ldicomnet.sender._ANSWERED", Meddling(sender._ANSWERED)):
+        def meddling(deadlines: Deadlines, field: str) -> None:
+            if threading.get_ident() == reader and releases:
+                other = threading.Thread(target=releases.pop())
+                other.start()
+                other.join(SECONDS)
+            begin_answer(deadlines, field)
+
+        with mock.patch.object(Deadlines, "begin_answer", meddling):
             self.accept(peer)
             self.assertEqual(requestor.wait_for("on_close")[0], ErrorCode.NET_TIME_OUT)
         self.assertEqual(releases, [])

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from ldicomnet import LDicomDS, buffers
 from ldicomnet import body as room
-from ldicomnet import buffers
 from ldicomnet.body import (
     Body,
     FileBody,
@@ -171,6 +171,18 @@ class Bodies(Folder):
                 self.assertEqual((one.read(5), other.read(3), one.read(2)), (DATA[:5], DATA[:3], DATA[5:7]))
 
 
+class Failing(io.FileIO):
+    """A file on a device that fails, but for the first bytes."""
+
+    good = 0
+
+    def readinto(self, buffer: Any) -> int:
+        """Some, and then an error."""
+        if self.tell() >= self.good:
+            raise OSError(errno.EIO, "Input/output error")
+        return super().readinto(memoryview(buffer)[: self.good]) or 0
+
+
 class Files(Folder):
     """What can happen to a file."""
 
@@ -224,12 +236,28 @@ class Files(Folder):
         self.assertIn(f"cannot read {body.path}: Input/output error", str(caught.exception))
 
     def test_a_whole_file_that_cannot_be_read_on(self) -> None:
+        """By whatever reads it: the device fails, at once or when some of it has been read."""
         body = FileBody(self.file(DATA), 0)
-        with mock.patch.object(room._Section, "readinto", side_effect=OSError(errno.EIO, "Input/output error")):
-            with self.assertRaises(LDicomDataError) as caught:
-                whole(body)
+        for good in (0, 100):
+            for read in (
+                lambda: whole(body),
+                lambda: body.open().read(),
+                lambda: list(body.open()),
+                lambda: LDicomDS(body, "1.2.840.10008.1.2").dataset,
+                lambda: LDicomDS(body, "1.2.840.10008.1.2.1.99").dataset,
+            ):
+                Failing.good = good
+                with mock.patch.object(room.io, "FileIO", Failing), self.assertRaises(LDicomDataError) as caught:
+                    read()
+                self.assertEqual((caught.exception.code, caught.exception.status), (ErrorCode.READ, 0xA700))
+                self.assertIn(f"cannot read {body.path}: Input/output error", str(caught.exception))
+
+    def test_a_place_that_cannot_be_gone_to(self) -> None:
+        body = FileBody(self.file(DATA), 0)
+        with mock.patch.object(Failing, "seek", side_effect=OSError(errno.EIO, "Input/output error")):
+            with mock.patch.object(room.io, "FileIO", Failing), self.assertRaises(LDicomDataError) as caught:
+                body.open()
         self.assertEqual(caught.exception.code, ErrorCode.READ)
-        self.assertIn(f"cannot read {body.path}: Input/output error", str(caught.exception))
 
     def test_what_is_in_memory_is_not_copied(self) -> None:
         data = bytes(DATA)

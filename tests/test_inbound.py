@@ -471,6 +471,15 @@ class Malformed(unittest.TestCase):
         self.assertEqual(len(run(data, raw=True, maximum=0, limits=limits).of("invalid")), 1)
         self.assertEqual(len(run(data, raw=False, maximum=0, limits=limits).of("message")), 1)
 
+    def test_before_an_association_no_data_are_awaited_whole(self) -> None:
+        """Whoever wants whole PDUs holds as much for a peer without an association as for its request."""
+        for length, error in ((50, 0), (51, 1)):
+            log = Log()
+            inbound = Inbound(log, Limits(association_pdu=50))
+            inbound.raw = lambda pdu_type, whole: None
+            feed(inbound, pdu(4, pdv(1, 3, bytes(length - 6))[:8], length))
+            self.assertEqual((len(log.events), inbound.is_unfinished), (error, True))
+
     def test_the_border_of_the_command_set(self) -> None:
         padded = encode_elements({0x0100: b"\x30\0", 0x0110: b"\7\0", 0x0800: b"\1\1", 0x0902: bytes(500)})
         for size in (1, 100, 5000):
@@ -506,7 +515,7 @@ class Memory(unittest.TestCase):
 
     def test_announced_lengths(self) -> None:
         rows = (
-            ("a request of 1 MiB", pdu(1, bytes(100), 1 << 20)),
+            ("a request as long as it may be", pdu(1, bytes(100), Limits().association_pdu)),
             ("a request of 4 GiB", pdu(1, bytes(100), 0xFFFFFFFF)),
             ("an unknown PDU of 4 GiB", pdu(99, bytes(100), 0xFFFFFFFF)),
             ("data of 4 GiB", pdu(4, pdv(1, 3, ECHO), 0xFFFFFFFF)),
@@ -545,7 +554,7 @@ class Memory(unittest.TestCase):
 
     def test_a_whole_pdu_gets_no_more_than_it_needs(self) -> None:
         """Once that is not much more than what has come."""
-        rows = ((1 << 20, 600_000, (1 << 20) + 6), (70_000, 65_536, 70_006), (1 << 20, 65_536, 1 << 17))
+        rows = ((1 << 18, 150_000, (1 << 18) + 6), (70_000, 65_536, 70_006), (1 << 18, 65_536, 1 << 17))
         for length, sent, most in rows:
             with self.subTest(length=length, sent=sent):
                 self.assertLessEqual(self.sizes([pdu(1, bytes(sent - 6), length)])[1].room().nbytes + sent, most)

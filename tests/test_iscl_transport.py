@@ -642,6 +642,22 @@ class Peer(Threads):
         back.write([header(MessageId.DATA, 100, "big")[:20]])
         error = self.read_error(end)
         self.assertEqual((type(error), error.code), (LDicomTransportError, E.NET_TIME_OUT))
+        self.assertEqual(getattr(error, "timeout", None), "pdu")
+
+    def test_an_answer_that_the_peer_does_not_let_leave(self) -> None:
+        """An end for who reads: were it told that nothing came in time, it would ask again and again."""
+        there, back = pair(400, send_timeout=0.2)
+        end = IsclTransport(there, SETUP, Calls(wants_packets=True), False, send_timeout=0.2, message_timeout=SECONDS)
+        self.addCleanup(end.close)
+        self.shake(end, back, Reader(SETUP.wire, lambda _id: 1 << 20), False)
+        with self.assertRaises(LDicomTimeoutError):
+            end.send_through(bytes(1000))  # which fills the line
+        ends = Ends()
+        ends.ask(0, 5000)
+        self.send(back, ends.wires[1].popleft())
+        error = self.read_error(end)
+        self.assertEqual((type(error), error.code), (LDicomTransportError, E.NET_TIME_OUT))
+        self.assertEqual(getattr(error, "timeout", None), "send")
 
     def test_what_came_before_an_error_is_read_first(self) -> None:
         ends = self.isclated(pair())

@@ -17,6 +17,7 @@ from ldicomnet import (
     DebugMode,
     ErrorCode,
     IpType,
+    LDicomAssociate,
     LDicomDS,
     LDicomError,
     LDicomNet,
@@ -370,18 +371,33 @@ class Connecting(Ends):
         self.assertFalse(closing.is_alive())
 
     def test_one_thread_for_each_connection_and_none_after(self) -> None:
+        """Its own, by identity and name: what earlier tests have left to end by itself may come and go meanwhile."""
         let_idle_end(SECONDS)
-        before, names = set(threading.enumerate()), {thread.name for thread in threading.enumerate()}
-        client, accepted = self.associated_over_tcp()
-        new = {thread.name for thread in threading.enumerate()} - names - {"ldicomnet-accept"}
-        self.assertEqual(len(new), 2, f"a reader on each side: {new}")
-        server = accepted.get_server()
-        assert server is not None
+        readers: list[threading.Thread] = []
+
+        def note(net: Recorder, associate: LDicomAssociate) -> None:
+            readers.append(threading.current_thread())
+            if not associate.is_request():
+                return
+            accept_all(net, associate)
+
+        server, client = self.acceptor(), self.requestor()
+        server.answers["on_receive_associate_request"] = client.answers["on_receive_associate_accept"] = note
+        server.listen("127.0.0.1")
+        associate_with(client, server)
+        accepting = server._accepting
+        assert accepting is not None
+        names = [f"ldicomnet-{net._conversation.engine._number}" for net in (server.get_client(0), client)]  # type: ignore[union-attr]
+        mine = [each for each in threading.enumerate() if each.name.startswith("ldicomnet-")]
+        self.assertEqual([each.name for each in readers], names, "a reader on each side")
+        for name in names:
+            self.assertEqual([each.name for each in mine if f"{each.name}-".startswith(f"{name}-")], [name])
+        self.assertIn(accepting._thread, mine)
         client.close()
         server.server_close()
-        for thread in set(threading.enumerate()) - before:
+        for thread in (*readers, accepting._thread):
             thread.join(SECONDS)
-        self.assertEqual(set(threading.enumerate()) - before, set())
+            self.assertFalse(thread.is_alive(), thread.name)
 
 
 class Settings(Ends):

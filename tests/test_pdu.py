@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from ldicomnet import pdu
+from ldicomnet import LDicomAssociate, Limits, pdu
 from ldicomnet.errors import LDicomProtocolError
 from ldicomnet.items import (
     AnsweredContext,
@@ -50,6 +50,7 @@ ANSWER = "21 00 000B 01 00 00 00 40 00 0003 312E33"
 MAXIMUM = "51 00 0004 00004000"
 USER = "50 00 0008" + MAXIMUM
 PROPOSED = ProposedContext(1, "1.2", ["1.3"])
+IDS = range(1, 256, 2)
 
 # PS3.8 Tables 9-11 to 9-26 and Annex E.2.
 VECTORS: tuple[tuple[Pdu, str], ...] = (
@@ -246,18 +247,84 @@ class Tolerance(unittest.TestCase):
 
     def test_more_items_than_anybody_has(self) -> None:
         """They are refused before they take memory; the most that is legal is far below."""
-        syntaxes = [f"1.2.{number}" for number in range(255)]
+        syntaxes = [f"1.2.{number}" for number in range(127)]
         contexts = [ProposedContext(number, "1.2", syntaxes) for number in range(1, 256, 2)]
         unknown = UnknownItem(0x99, b"")
-        most = AssociateRequest("A", "B", contexts, [unknown] * 4096, others=[unknown] * (1024 - 2 - 128))
+        contexts[0] = ProposedContext(1, "1.2", ["1.2"], [unknown] * 126)
+        contexts[-8:] = [
+            ProposedContext(at, "1.2", [f"1.{at}.{each}" for each in range(96)]) for at in range(241, 256, 2)
+        ]
+        related = CommonExtendedNegotiation("1.2", "1.3", ("1.4",) * 512)
+        most = AssociateRequest(
+            "A", "B", contexts, [related] * 2 + [unknown] * 1022, others=[unknown] * (1024 - 2 - 128)
+        )
         self.assertEqual(decode(most.encode()), most)
+        one_more = ProposedContext(253, "1.2", [f"1.253.{each}" for each in range(99)])
+        longer = CommonExtendedNegotiation("1.2", "1.3", ("1.4",) * 513)
         for name, request in (
             ("items", replace(most, others=[*most.others, unknown])),
             ("sub-items", replace(most, user_items=[*most.user_items, unknown])),
             ("syntaxes", replace(most, contexts=[*contexts[1:], ProposedContext(1, "1.2", [*syntaxes, "1.3"])])),
-        ):
+            ("different syntaxes", replace(most, contexts=[*contexts[:-2], one_more, contexts[-1]])),
+            ("unknown in contexts", replace(most, contexts=[
+                replace(contexts[0], others=[]), *(replace(each, others=[unknown] * 20) for each in contexts[1:])
+            ])),
+            ("related classes", replace(most, user_items=[related, longer])),
+            ("related classes of one", replace(most, user_items=[replace(related, related=("1.4",) * 1025)])),
+        ):  # fmt: skip
             with self.subTest(name), self.assertRaisesRegex(LDicomProtocolError, "more than"):
                 decode(request.encode())
+
+    def test_all_transfer_syntaxes_of_the_standard_in_each_context(self) -> None:
+        """The largest request that means something is not too large."""
+        syntaxes = [f"1.2.840.10008.1.2.4.{number}" for number in range(100, 159)]
+        contexts = [ProposedContext(number, f"1.2.840.10008.5.1.4.1.1.{number}", syntaxes) for number in IDS]
+        request = AssociateRequest("A", "B", contexts, [UnknownItem(0x99, bytes(32 << 10))])
+        self.assertEqual(decode(request.encode()), request)
+        self.assertLess(len(request.encode()), Limits().association_pdu)
+
+    def test_a_request_as_long_as_it_may_be_takes_little_memory(self) -> None:
+        """Whatever it says: with the buffers that it came in, below 1 MB; the smallest of each kind are the worst."""
+        most = Limits().association_pdu
+        tiny = [f"{number:04}" for number in range(10_000)]
+        few = [UnknownItem(0x99, bytes((number,))) for number in range(99)]
+        roles = [RoleSelection(uid, 0, 1) for uid in tiny]
+        offered = (
+            [(tiny[:127], [])] * 128,
+            [(tiny[number * 8 : number * 8 + 8], []) for number in IDS],
+            [(tiny[number * 60 % 9000 :][:60], []) for number in IDS],
+            [(["1" * 180] * 10, [])] * 128,
+            [(["1"], few)] * 128,
+            [(["1"], few[:8])] * 128,
+        )
+        requests = (
+            *(
+                AssociateRequest("A", "B", [
+                    ProposedContext(number, "1.2", *offer) for number, offer in zip(IDS, offers, strict=True)
+                ])
+                for offers in offered
+            ),
+            AssociateRequest("A", "B", [ProposedContext(1, "1.2", ["1"])], roles[:1000]),
+            AssociateRequest("A", "B", [ProposedContext(1, "1.2", ["1"])], roles[:5000]),
+            AssociateRequest("A", "B", [PROPOSED], [CommonExtendedNegotiation("1.2", "1.3", tuple(tiny[:9000]))]),
+            AssociateRequest("A", "B", [PROPOSED], [CommonExtendedNegotiation("1.2", "1.3", tuple(tiny[:50]))] * 150),
+            AssociateRequest("A", "B", [PROPOSED], others=[UnknownItem(0x99, bytes(245))] * 1020),
+            AssociateRequest("A", "B", [PROPOSED], others=[UnknownItem(0x99, bytes(50_000))] * 5),
+        )
+        for number, request in enumerate(requests):
+            data = request.encode()
+            self.assertLessEqual(len(data) - 6, most)
+            with self.subTest(number):
+                tracemalloc.start()
+                try:
+                    with suppress(LDicomProtocolError):
+                        decoded: Any = pdu.decode_content(1, data[6:])
+                        kept = LDicomAssociate.from_request(decoded).copy()
+                        del decoded, kept
+                    peak = tracemalloc.get_traced_memory()[1]
+                finally:
+                    tracemalloc.stop()
+                self.assertLess(peak + most + most // 2, 1 << 20)
 
     def test_a_request_takes_little_more_memory_than_its_bytes(self) -> None:
         """1 MB of the smallest items, wherever they can be."""

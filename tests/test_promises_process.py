@@ -163,6 +163,23 @@ BEFORE: tuple[tuple[str, Attack], ...] = (
 )
 """Before an association exists."""
 
+_FILLED = raw.request(raw.CONTEXTS + raw.item(0x99, bytes(1100)) * 236)
+_OFFERS = [
+    [f"{number}{place:02}" for place in range(100)] for number in range(100, 228)
+]
+LONGEST: tuple[tuple[str, Attack], ...] = (
+    ("half", once(_FILLED[: MB // 8])),
+    ("all but a byte", once(_FILLED[:-1])),
+    ("the whole", once(_FILLED)),
+    ("as many items as may be", once(raw.request(raw.CONTEXTS + raw.item(0x99, bytes(250)) * 1000))),
+    ("all contexts, with syntaxes of their own",
+     once(raw.request(b"".join(raw.context(2 * at + 1, raw.CT, *offer) for at, offer in enumerate(_OFFERS))))),
+    ("all contexts, with unknown items",
+     once(raw.request(b"".join(raw.context(number, raw.CT, "1.2", extra=raw.item(0x99, b"xyz") * 125)
+                               for number in range(1, 256, 2))))),
+)  # fmt: skip
+"""Requests of about as many bytes as `Limits.association_pdu` allows."""
+
 _STORE = p_data(pdv(3, COMMAND | LAST, raw.store_command("1.2.3")))
 _PIECE = p_data(pdv(3, 0, bytes(16000)))
 _ELEMENTS = raw.fragments(1, COMMAND, raw.command(*(raw.element(number, b"") for number in range(1, 8000))), 16000)
@@ -235,11 +252,8 @@ class Memory(unittest.TestCase):
         self.check(BEFORE, 1.0)
 
     def test_a_request_as_long_as_it_may_be(self) -> None:
-        """It takes its 1 MB, and half of it again while the buffer grows; some copies of it while it is looked at."""
-        whole = raw.request(raw.CONTEXTS + raw.item(0x99, bytes(1100)) * 940)
-        self.check((("half", once(whole[: MB // 2])), ("all but a byte", once(whole[:-1]))), 2.5)
-        few = raw.request(raw.CONTEXTS + raw.item(0x99, bytes(100)) * 1000)
-        self.check((("the whole", once(whole)), ("as many items as may be", once(few))), 4.0)
+        """Its bytes, half of them again while the buffer grows, and what is made of them."""
+        self.check(LONGEST, 1.0)
 
     def test_within_an_association(self) -> None:
         self.check(WITHIN, 64.0, raw.request())

@@ -540,7 +540,7 @@ class Run(unittest.TestCase):
     def run_with(self, server: stacks.Server, *arguments: str) -> tuple[int, Record, str]:
         """Exit status, record and output of a run against a server, which has timers of a second."""
         path = Path(self.enterContext(tempfile.TemporaryDirectory()), "record.json")
-        output = io.StringIO()
+        output, handlers = io.StringIO(), [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
         with contextlib.ExitStack() as stack:
             stack.enter_context(mock.patch.dict(stacks.SERVERS, {soak.SERVERS["ldicomnet"]: server}))
             stack.enter_context(mock.patch.object(soak, "BURSTS", 1))
@@ -549,6 +549,7 @@ class Run(unittest.TestCase):
             stack.enter_context(contextlib.redirect_stdout(output))
             stack.enter_context(mock.patch.object(soak, "say"))
             status = soak.main([*QUICK, "--json", str(path), *arguments])
+        self.assertEqual([signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)], handlers)
         return status, soak_judge.load(path), output.getvalue()
 
     def server(self, file: str, words: str, ready: str) -> stacks.Server:
@@ -571,7 +572,7 @@ class Run(unittest.TestCase):
     def ended_after(self, seconds: float) -> Iterator[None]:
         """Send this process SIGTERM so long after the load began."""
         timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGTERM))
-        start, before = soak_traffic.Traffic.start, signal.getsignal(signal.SIGTERM)
+        start = soak_traffic.Traffic.start
 
         def starting(traffic: soak_traffic.Traffic) -> None:
             timer.start()
@@ -582,7 +583,6 @@ class Run(unittest.TestCase):
                 yield
             finally:
                 timer.cancel()
-                signal.signal(signal.SIGTERM, before)
 
     def test_a_server_that_lies_is_found_out(self) -> None:
         words = "scp --port {port} --out {out} --mode discard"

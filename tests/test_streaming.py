@@ -686,6 +686,51 @@ class Interrupted(Streams):
                     self.assertEqual(end.count("on_receive_c_store_request"), 0)
 
 
+    def test_what_cannot_be_finished_goes_at_once(self) -> None:
+        """Not when ARTIM ends what the peer does not: PS3.8 Table 9-10 takes no P-DATA any more in Sta8 (behind a
+        release request), Sta9 and Sta10 (behind one that met ours) and Sta13 (behind any abort)."""
+        ways: dict[str, tuple[str, Callable[[Peer, Keeper], object]]] = {
+            "a release request": ("RP", lambda peer, _end: peer.send(raw.RELEASE)),
+            "one that meets ours": ("RQ", lambda peer, end: (end.send_release_request(), peer.send(raw.RELEASE))),
+            "an unknown PDU": ("ABORT 2 1", lambda peer, _end: peer.send(raw.pdu(0x42, b"abcd"))),
+            "a second request": ("ABORT 2 2", lambda peer, _end: peer.send(raw.request())),
+            "an abort of ours, and it sends on": (
+                "ABORT 0 0", lambda peer, end: (end.send_abort(0, 0), peer.send(part(b"more", last=False)))
+            ),
+        }  # fmt: skip
+        for target in (lambda message: self.folder / message.file_name, lambda message: None):
+            for name, (answer, way) in ways.items():
+                with self.subTest(name):
+                    self.where = target
+                    peer, server = self.peer()
+                    peer.send(begun("1.2.3") + part(bytes(2 << 20), last=False))
+                    end = self.client_of(server)
+                    self.wait_until(lambda: self.left() + self.left(self.spools))
+                    way(peer, end)
+                    self.answer(peer, answer)
+                    self.wait_until(lambda: not self.left() + self.left(self.spools))
+                    self.assertTrue(end.is_connected(), "ARTIM has 30 seconds")
+                    self.assertEqual((peer.transcript[1:], end.count("on_close")), ([answer], 0))
+                    end.close_forced()
+                    self.assertEqual(end.count("on_receive_c_store_request"), 0)
+
+    def test_what_can_be_finished_goes_on(self) -> None:
+        """Behind a release request of ours the peer may send what it has (Sta7, AR-6)."""
+        peer, server = self.peer()
+        instance = raw.instance_uid()
+        data = raw.data_set(instance, LARGE)
+        peer.send(begun(instance) + part(data[: len(data) // 2], last=False))
+        end = self.client_of(server)
+        self.wait_until(self.left)
+        end.send_release_request()
+        self.answer(peer, "RQ")
+        peer.send(part(data[len(data) // 2 :], last=True))
+        end.wait_for("on_receive_c_store_request")
+        self.assert_stored(instance, data)
+        peer.send(raw.RELEASED)
+        end.wait_for("on_receive_release_response")
+
+
 class CGet(Streams):
     """The C-STOREs of a C-GET come to the requestor, and stream there just so."""
 

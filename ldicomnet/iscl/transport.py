@@ -305,7 +305,7 @@ class IsclTransport:
         """A message or packet that has begun has to go on; under `_changed`."""
         if self._pace.is_lost():
             why = f"the rest of an ISCL message did not come within {self._pace.seconds} seconds"
-            self._note_failure(LDicomTransportError(ErrorCode.NET_TIME_OUT, why))
+            self._note_failure(LDicomTransportError(ErrorCode.NET_TIME_OUT, why, "pdu"))
             self._changed.notify_all()
 
     def _fail(self, error: LDicomError) -> None:
@@ -348,7 +348,7 @@ class IsclTransport:
     def _holding_line(self) -> Iterator[None]:
         seconds = bounded(self._send_timeout)
         if not self._line.acquire(timeout=-1 if seconds is None else seconds):
-            raise LDicomTimeoutError(f"another send has kept the connection for {seconds} seconds")
+            raise LDicomTimeoutError(f"another send has kept the connection for {seconds} seconds", "send")
         try:
             yield
         finally:
@@ -358,8 +358,9 @@ class IsclTransport:
         """Of a thread that reads: where answers cannot leave, what was sent before may still be read."""
         try:
             self._flush()
-        except LDicomTimeoutError as error:
-            self._fail(error)
+        except LDicomTimeoutError as error:  # told as an end: to who reads, no time has passed
+            why = f"the peer let no ISCL answer be sent for {self._send_timeout} seconds"
+            self._fail(LDicomTransportError(error.code, why, "send"))
         except LDicomTransportError as error:
             _log.debug("an answer could not be sent: %s", error)
 
@@ -392,7 +393,7 @@ class IsclTransport:
         if not self._wait(lambda: not transfer.owes_turn or transfer.may_send, min(until, monotonic() + _TURN)):
             self._post(transfer.press)
         if not self._wait(lambda: transfer.may_send, until):
-            raise LDicomTimeoutError(f"the peer let no ISCL message be sent for {self._send_timeout} seconds")
+            raise LDicomTimeoutError(f"the peer let no ISCL message be sent for {self._send_timeout} seconds", "send")
 
     def _post(self, packets: Callable[[], Iterable[Packet]]) -> None:
         """Packets that follow from a change of the state; they leave before what follows from the next."""

@@ -35,7 +35,7 @@ class _Pipe:
         while data:
             with self._changed:
                 if not self._changed.wait_for(lambda: len(self._data) < self._capacity or self._ended, seconds):
-                    raise LDicomTimeoutError(f"the peer has read nothing for {seconds} seconds")
+                    raise LDicomTimeoutError(f"the peer has read nothing for {seconds} seconds", "send")
                 if self._ended:
                     raise LDicomTransportError(ErrorCode.NET_CONNECTION_RESET, "send: the connection is closed")
                 count = self._capacity - len(self._data)

@@ -143,7 +143,7 @@ class TcpTransport:
                 self._connect(self._route, peer_family, address, until)
                 return
             except TimeoutError:
-                failure = LDicomTimeoutError(f"{what}: no answer within {seconds} seconds")
+                failure = LDicomTimeoutError(f"{what}: no answer within {seconds} seconds", "connect")
             except _UNFIT as error:
                 failure = _translate(error, what)
             except LDicomTransportError as error:  # the local address is of the other family
@@ -221,7 +221,7 @@ class TcpTransport:
         except (BlockingIOError, TimeoutError):
             self._is_stuck = True
             raise LDicomTimeoutError(
-                f"{_name(self._peer)} has read nothing, or next to nothing, for {self._send_timeout} seconds"
+                f"{_name(self._peer)} has read nothing, or next to nothing, for {self._send_timeout} seconds", "send"
             ) from None
         except OSError as error:
             raise translate(error, f"send to {_name(self._peer)}") from error
