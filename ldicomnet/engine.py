@@ -216,9 +216,7 @@ class Engine:
 
     def join(self, seconds: float) -> bool:
         """Wait for the last call to be over; not within a call, nor within a send, which the reader would wait for."""
-        if self._task is None or self.is_reader or self.sender.outbox.is_mine:
-            return True
-        return self._task.join(seconds)
+        return self._task is None or self.is_reader or self.sender.outbox.is_mine or self._task.join(seconds)
 
     def close_forced(self) -> None:
         """End the connection at once; waits for nothing, and takes neither the write lock nor the state lock."""
@@ -414,8 +412,7 @@ class Engine:
         code = ending.code or ErrorCode.SUCCESS
         tally.probes = int(self._is_probe)
         tally.bytes_received = self._inbound.payload
-        level = logging.DEBUG if tally.probes else logging.INFO
-        if self._log.isEnabledFor(level):
+        if self._log.isEnabledFor(level := logging.DEBUG if tally.probes else logging.INFO):
             self._log.log(
                 level,
                 "connection with %s port %s ended: %s (%s); %d messages received, %d sent",

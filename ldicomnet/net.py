@@ -463,8 +463,7 @@ class LDicomNet(Application):
 
     def get_host_info(self) -> Address:
         """Own address and port."""
-        listener = self._listener
-        if listener is not None:
+        if (listener := self._listener) is not None:
             return listener.host
         return ("", 0) if self._conversation is None else self._conversation.engine.transport.host
 

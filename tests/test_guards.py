@@ -67,7 +67,7 @@ TRACED_GROWTH, RESIDENT_GROWTH = 8 * MB, 16 * MB
 LARGE, LARGE_PIXELS = 256 * MB, 128 * MB
 
 NOT_IMPORTED = {"pydicom", "cryptography", "ssl", "tempfile", "asyncio", "multiprocessing", "numpy", "subprocess"}
-MODULES = 92
+MODULES = 93
 """Modules that `import ldicomnet` brings to a bare interpreter."""
 
 
