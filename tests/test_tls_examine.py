@@ -96,6 +96,9 @@ def good_and_bad_ways() -> Iterator[Row]:
     yield "Ed25519", 0, [curved], [made("server", curved)], {}
     both = [issuing("edwards root", links=False), issuing("edwards root", of="edwards y", links=False)]
     yield "Ed25519 was another's", 7, both[:1], [made("server", both[1], links=False)], {}
+    kindred = issuing("root", of="rsa other", links=False)
+    yield "the name, and a key of another kind", 20, [kindred], [loose], {}
+    yield "it and the one that was sent", 19, [kindred], [loose, issuing("root", links=False)], {}
     tampered = changed(of_root, lambda tbs: tbs.replace(b"pacs.example", b"pacs.examplf"), made("y"))
     yield "changed", 7, [ROOT], [loaded(tampered, of_root.key)], {"check_name": False}
 
@@ -237,6 +240,7 @@ def lists() -> Iterator[Row]:
         ("on an old one", 12, [revoked(MIDDLE, [server], days=OLD)]),
         ("an old and a new one", 0, [revoked(MIDDLE, [server], days=OLD), revoked(MIDDLE)]),
         ("a new and an old one", 23, [revoked(MIDDLE, [server]), revoked(MIDDLE, days=OLD)]),
+        ("understood, and not understood", 0, [revoked(MIDDLE), revoked(MIDDLE, days=(0, 9), more=[(UNKNOWN, True)])]),
         ("of tomorrow", 11, [revoked(MIDDLE, days=(3, 9))]),
         ("of another's hand", 8, [revoked(MIDDLE, signer=ROOT)]),
         ("of a hand of another kind", 8, [revoked(MIDDLE, signer=issuing("rsa root"))]),
@@ -473,6 +477,16 @@ class Apart(unittest.TestCase):
         server = made("server", real, links=False)
         for trusted in ([mimic, real], [real, mimic]):
             self.assertEqual(self.told(trusted, [server]), [("root", 0), ("server", 0)])
+
+    def test_a_list_of_the_issuer_s_hand_goes_before_another(self) -> None:
+        mine, forged = revoked(MIDDLE, [SHORT]), revoked(MIDDLE, signer=ROOT, days=(0, 30))
+        for lists in ([mine, forged], [forged, mine]):
+            self.assertIn(("server", 23), self.told([ROOT], [SHORT, MIDDLE], crl_files=lists))
+
+    def test_of_two_lists_of_one_second_the_worse_counts(self) -> None:
+        plain, worse = revoked(MIDDLE), revoked(MIDDLE, [SHORT])
+        for lists in ([plain, worse], [worse, plain]):
+            self.assertIn(("server", 23), self.told([ROOT], [SHORT, MIDDLE], crl_files=lists))
 
     def test_a_list_that_adds_to_another_is_none(self) -> None:
         added = revoked(MIDDLE, more=[(x509.CRLNumber(2), False), (x509.DeltaCRLIndicator(1), True)])

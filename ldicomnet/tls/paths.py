@@ -14,6 +14,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, paddin
 from .faults import ODD, Fault
 from .texts import oddity_of
 
+_SIGNERS = (
+    ("1.2.840.113549.1.1.", rsa.RSAPublicKey),
+    ("1.2.840.10045.4.", ec.EllipticCurvePublicKey),
+)
+"""Which kind of key makes which signatures."""
 E = TypeVar("E", bound=x509.ExtensionType)
 
 
@@ -68,12 +73,15 @@ def _best_issuer(certificate: x509.Certificate, among: Iterable[x509.Certificate
 
 
 def _may_have_signed(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
-    """By its name, and by what the certificate says of its issuer's key and number (RFC 5280 4.2.1.1)."""
+    """By its name, the kind of its key, and what the certificate says of both (RFC 5280 4.2.1.1)."""
     try:
         is_named = canonical(issuer.subject) == canonical(certificate.issuer)
     except ODD:
         return False
     if not is_named or oddity_of(issuer):  # it may be one of the system's; the peer's have been looked at
+        return False
+    algorithm = certificate.signature_algorithm_oid.dotted_string
+    if any(algorithm.startswith(prefix) and not isinstance(issuer.public_key(), kind) for prefix, kind in _SIGNERS):
         return False
     return is_meant(issuer, extension(certificate, x509.AuthorityKeyIdentifier))
 

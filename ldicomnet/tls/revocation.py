@@ -26,10 +26,25 @@ def revocation_fault(
         usable = [each for each in lists if _is_of(each, certificate, issuer)]
         if not usable:
             return Fault.NO_CRL
-        best = max(usable, key=lambda each: (_covers(each, certificate), not _time_fault(each, now), _made(each)))
-        return _list_fault(best, certificate, issuer, now) or _entry_fault(best, certificate)
+        worths = [_worth(each, certificate, issuer, now) for each in usable]
+        best = [each for each, worth in zip(usable, worths, strict=True) if worth == max(worths)]
+        faults = [_list_fault(each, certificate, issuer, now) or _entry_fault(each, certificate) for each in best]
+        return next(filter(None, faults), Fault.NONE)
     except ODD:
         return Fault.EXTENSION
+
+
+def _worth(
+    revoked: x509.CertificateRevocationList, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime
+) -> tuple[bool, bool, bool, bool, datetime]:
+    """Which of several lists counts: as with OpenSSL, but that none counts less than one of another's hand."""
+    return (
+        _has_signed(issuer, revoked),
+        _is_understood(revoked),
+        _covers(revoked, certificate),
+        not _time_fault(revoked, now),
+        revoked.last_update_utc,
+    )
 
 
 def _is_of(revoked: x509.CertificateRevocationList, certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
@@ -55,10 +70,15 @@ def _list_fault(
 
 
 def _entry_fault(revoked: x509.CertificateRevocationList, certificate: x509.Certificate) -> Fault:
-    if any(each.critical and not isinstance(each.value, _HANDLED) for each in revoked.extensions):
-        return Fault.CRL_CRITICAL  # it may change what the entries mean
+    if not _is_understood(revoked):
+        return Fault.CRL_CRITICAL
     found = revoked.get_revoked_certificate_by_serial_number(certificate.serial_number)
     return Fault.NONE if found is None else Fault.REVOKED
+
+
+def _is_understood(revoked: x509.CertificateRevocationList) -> bool:
+    """Whether nothing is critical that could change what the entries mean."""
+    return all(isinstance(each.value, _HANDLED) for each in revoked.extensions if each.critical)
 
 
 def _covers(revoked: x509.CertificateRevocationList, certificate: x509.Certificate) -> bool:
@@ -76,14 +96,10 @@ def _covers(revoked: x509.CertificateRevocationList, certificate: x509.Certifica
 
 
 def _time_fault(revoked: x509.CertificateRevocationList, now: datetime) -> Fault:
-    if _made(revoked) > now:
+    if revoked.last_update_utc > now:
         return Fault.CRL_NOT_YET_VALID
     until = revoked.next_update_utc
     return Fault.CRL_EXPIRED if until is not None and until < now else Fault.NONE
-
-
-def _made(revoked: x509.CertificateRevocationList) -> datetime:
-    return revoked.last_update_utc
 
 
 def _has_signed(issuer: x509.Certificate, revoked: x509.CertificateRevocationList) -> bool:
