@@ -34,8 +34,8 @@ from ldicomnet.transport.memory import MemoryTransport, pair
 
 from .iscl_ends import KEY, OTHER_KEY, SETUP, THIRD_KEY, Ends, FixedCard, across, with_wire
 from .support import SECONDS, Recorder, accept_all
-from .test_iscl_transport import Threads
 from .support import Ends as NetEnds
+from .test_iscl_transport import Threads
 
 E = ErrorCode
 NOTHING = (None,) * 8
