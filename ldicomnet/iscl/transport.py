@@ -275,7 +275,7 @@ class IsclTransport:
         except LDicomError as error:
             self._keep_packet(error.code, self._reader.rest)
             self._note_failure(error)
-        except Exception as error:  # a function that a site has put into its `WireOptions`
+        except (Exception, SystemExit) as error:  # a function that a site has put into its `WireOptions`
             _log.exception("a function of the wire options failed")
             self._note_failure(LDicomSecurityError(ErrorCode.NET_SECURITY_BREACH, f"ISCL: {error}"))
         if transfer.status == IsclStatus.CLOSED:
