@@ -469,7 +469,7 @@ class IsclTransport:
 
     def is_at_end(self) -> bool:
         """See `Transport.is_at_end`."""
-        return not self._inbox and self._inner.is_at_end()
+        return not self._inbox and (self._is_ended or self._inner.is_at_end())
 
     # --- the end --------------------------------------------------------------------------------------------------
 
