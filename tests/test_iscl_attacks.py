@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import socket
+import threading
 import tracemalloc
 import unittest
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from time import monotonic
+from unittest import mock
 
 from ldicomnet import (
     ErrorCode,
     IsclEncryption,
     IsclSigning,
+    LDicomError,
     LDicomNet,
     LDicomSecurityError,
     LDicomUsageError,
@@ -26,11 +29,13 @@ from ldicomnet.iscl.inbox import Inbox, Kind
 from ldicomnet.iscl.options import UNIQUE_KEYS, Setup, WireOptions
 from ldicomnet.iscl.transfer import Transfer
 from ldicomnet.iscl.wire import HEADER, MessageId, Packet, Reader, encode
+from ldicomnet.transport import Buffer
 from ldicomnet.transport.memory import MemoryTransport, pair
 
 from .iscl_ends import KEY, OTHER_KEY, SETUP, THIRD_KEY, Ends, FixedCard, across, with_wire
 from .support import SECONDS, Recorder, accept_all
 from .support import Ends as NetEnds
+from .test_iscl_transport import Threads
 
 E = ErrorCode
 NOTHING = (None,) * 8
@@ -526,6 +531,29 @@ class Messages(unittest.TestCase):
 
 
 # --- bounds -------------------------------------------------------------------------------------------------------
+
+
+class Closing(Threads):
+    """`close` promises a time."""
+
+    def test_while_data_beside_do_not_leave(self) -> None:
+        """A peer that does not read keeps the thread that sends them for `Timeouts.send`, and who closes for less."""
+        ends, has_begun = self.isclated(pair()), threading.Event()
+        write = ends[0].inner.write
+
+        def begin(buffers: list[Buffer], more: bool = False) -> None:
+            has_begun.set()
+            write(buffers, more)
+
+        with mock.patch.object(ends[0].inner, "write", begin):
+            sending = self.run_beside(lambda: ends[0].send_through(bytes(8 << 20)))
+            self.assertTrue(has_begun.wait(SECONDS))
+        began = monotonic()
+        ends[0].disconnect(0.1, lambda: None)
+        self.assertLess(monotonic() - began, SECONDS / 2)
+        ends[0].close()
+        with self.assertRaises(LDicomError):
+            sending()
 
 
 class Bounds(ByHand):

@@ -670,15 +670,17 @@ class Peer(Threads):
         self.assertEqual(self.read_error(ends[1]).code, E.ISCL_BAD_MESSAGE_ID)
 
     def test_a_site_function_that_fails(self) -> None:
-        def fails(_key: bytes, _message: bytes) -> bytes:
-            raise ZeroDivisionError("site")
+        for kind in (ZeroDivisionError, SystemExit):
 
-        setup = with_wire(WireOptions(md5_variants=(fails,)))
-        ends = self.isclated(pair(), (SETUP, setup))
-        done = self.run_beside(lambda: ends[0].write([b"data"]))
-        with self.assertLogs("ldicomnet.iscl", "ERROR"):
-            self.assertEqual(self.read_error(ends[1]).code, E.NET_SECURITY_BREACH)
-        done()
+            def fails(_key: bytes, _message: bytes, kind: type[BaseException] = kind) -> bytes:
+                raise kind("site")
+
+            setup = with_wire(WireOptions(md5_variants=(fails,)))
+            ends = self.isclated(pair(), (SETUP, setup))
+            done = self.run_beside(lambda ends=ends: ends[0].write([b"data"]))  # type: ignore[misc]
+            with self.subTest(kind), self.assertLogs("ldicomnet.iscl", "ERROR"):
+                self.assertEqual(self.read_error(ends[1]).code, E.NET_SECURITY_BREACH)
+            done()
 
     def test_packets_are_told(self) -> None:
         """In the order in which they came, to the reader."""

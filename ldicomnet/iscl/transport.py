@@ -275,7 +275,7 @@ class IsclTransport:
         except LDicomError as error:
             self._keep_packet(error.code, self._reader.rest)
             self._note_failure(error)
-        except Exception as error:  # a function that a site has put into its `WireOptions`
+        except (Exception, SystemExit) as error:  # a function that a site has put into its `WireOptions`
             _log.exception("a function of the wire options failed")
             self._note_failure(LDicomSecurityError(ErrorCode.NET_SECURITY_BREACH, f"ISCL: {error}"))
         if transfer.status == IsclStatus.CLOSED:
@@ -334,10 +334,14 @@ class IsclTransport:
 
     # --- what leaves ----------------------------------------------------------------------------------------------
 
-    def _flush(self) -> None:
-        """What is in the queue leaves; another thread may have seen to it."""
+    def _flush(self, seconds: float | None = None) -> None:
+        """What is in the queue leaves; another thread may have seen to it.
+
+        Args:
+            seconds: how long another send is waited for at most; None for as long as a send may take.
+        """
         while self._queue:
-            with self._holding_line():
+            with self._holding_line(seconds):
                 with self._changed:
                     packets: list[Buffer] = list(self._queue)
                     self._queue.clear()
@@ -345,8 +349,8 @@ class IsclTransport:
                     self._inner.write(packets)
 
     @contextlib.contextmanager
-    def _holding_line(self) -> Iterator[None]:
-        seconds = bounded(self._send_timeout)
+    def _holding_line(self, seconds: float | None = None) -> Iterator[None]:
+        seconds = bounded(self._send_timeout if seconds is None else seconds)
         if not self._line.acquire(timeout=-1 if seconds is None else seconds):
             raise LDicomTimeoutError(f"another send has kept the connection for {seconds} seconds", "send")
         try:
@@ -466,7 +470,7 @@ class IsclTransport:
 
     def is_at_end(self) -> bool:
         """See `Transport.is_at_end`."""
-        return not self._inbox and self._inner.is_at_end()
+        return not self._inbox and (self._is_ended or self._inner.is_at_end())
 
     # --- the end --------------------------------------------------------------------------------------------------
 
@@ -491,7 +495,7 @@ class IsclTransport:
                     return
                 self._agreed = agreed
                 self._queue.append(self._encoded(transfer.disconnect()))
-            self._flush()
+            self._flush(max(0.0, until - monotonic()))
             self._wait(lambda: transfer.status != IsclStatus.CLOSING, until)
         except LDicomError as error:  # it is over, the one way or the other
             _log.debug("%s", error)
