@@ -471,6 +471,9 @@ class Conversation:
         """
         if message.refused is not None:
             return
+        if len(self._unanswered) >= self._limits.unanswered and message.kind.expects_response:
+            self._refuse_one_more(message)
+            return
         row, body, dataset = message.kind.row, message.body, None
         arguments: tuple[Any, ...] = message.arguments() if row else ()
         if body is not None:
@@ -489,6 +492,12 @@ class Conversation:
         if not is_background(hook) or not self._put_beside(message, hook, arguments, dataset):
             self._delivered = message
             self._deliver(message, hook, arguments, dataset)
+
+    def _refuse_one_more(self, message: Message) -> None:
+        """The program has not answered so many requests that one more would be too many to keep."""
+        text = f"{len(self._unanswered)} requests were not answered yet, and no more may wait"
+        self._log.warning("%s: %s", message, text)
+        self.message_lost(message, LDicomDataError(ErrorCode.MEMORY, text))
 
     def _put_beside(self, *delivered: Any) -> bool:
         """Have another thread call the hooks of a message; False where too many wait for that already."""

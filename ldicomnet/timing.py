@@ -115,6 +115,8 @@ class Limits:
     """Threads of one connection that run hooks marked `@background`."""
     waiting_operations: int = 4096
     """Requests sent in hooks that wait for the asynchronous operations window."""
+    unanswered: int = 1024
+    """Requests of the peer that await an answer of the program's; more are refused, out of resources."""
     waiting_sends: int = 1 << 20
     """Bytes that answers given in hooks may wait for while another thread sends."""
 

@@ -369,6 +369,25 @@ class Caps(Promises):
             self.assertIn("2 requests are waiting for the operations window already", str(error))
         self.assertEqual(len(errors), 2)
 
+    def test_unanswered(self) -> None:
+        """A peer that goes on asking a program that answers later; what was answered makes room."""
+        server = self.serve(limits=Limits(unanswered=2))
+        asked = threading.Semaphore(0)
+        server.answers["on_receive_c_echo_request"] = lambda *_: asked.release()
+        server.answers["on_receive_n_get_request"] = lambda *_: asked.release()
+        peer = self.peer(server)
+        peer.send(raw.request())
+        self.check_lines(peer, "AC 1:0 3:0")
+        get = raw.message(1, raw.other_command(0x110, raw.element(3, VERIFICATION), raw.element(0x1001, "1.2.3")))
+        peer.send(raw.echo(5) + raw.echo(2) + raw.echo(3) + get)
+        self.check_lines(peer, "AC 1:0 3:0", "8030/3 A700", "8110/1 0213")
+        server.get_client(0).send_c_echo_response(1, 5, VERIFICATION, Status.SUCCESS)
+        peer.send(raw.echo(4))
+        for _ in range(3):
+            self.assertTrue(asked.acquire(timeout=SECONDS))
+        server.get_client(0).send_c_echo_response(1, 4, VERIFICATION, Status.SUCCESS)
+        self.check_lines(peer, "AC 1:0 3:0", "8030/3 A700", "8110/1 0213", "8030/5 0000", "8030/4 0000")
+
     def test_association_pdu(self) -> None:
         """The request of a requestor, and the accept of an acceptor."""
         length = len(raw.request()) - 6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
 import sys
 import unittest
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from . import raw
-from .promised import Promised
+from .promised import ROOT, Promised
 from .raw import COMMAND, LAST, Peer, p_data, pdu, pdv
 from .support import SECONDS
 
@@ -114,6 +115,44 @@ class Starved(unittest.TestCase):
         end = monotonic() + SECONDS
         while not condition():
             self.assertLess(monotonic(), end)
+
+
+class Exit(unittest.TestCase):
+    """The end of the program waits for no thread of the library."""
+
+    PROGRAM = """
+import sys, threading
+from ldicomnet import background
+from tests import raw
+from tests.raw import Peer
+from tests.support import Taking
+
+entered = threading.Semaphore(0)
+
+def never(*_):
+    entered.release()
+    threading.Event().wait()
+
+class Server(Taking):
+    on_receive_c_echo_request = background(never) if sys.argv[1] == "background" else never
+
+server = Server()
+server.listen("127.0.0.1")
+port = server.get_host_info()[1]
+peers = [Peer.connect(port) for _ in range(2)]
+peers[1].send(raw.request() + raw.echo(1))
+entered.acquire()
+print("the end")
+"""
+
+    def test_hooks_that_never_return_and_connections_that_stand(self) -> None:
+        for where in ("reader", "background"):
+            with self.subTest(where):
+                done = subprocess.run(
+                    [sys.executable, "-c", self.PROGRAM, where],
+                    cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False,
+                )  # fmt: skip
+                self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "the end\n", ""))
 
 
 # --- memory -------------------------------------------------------------------------------------------------------

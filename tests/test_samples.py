@@ -16,7 +16,9 @@ from pathlib import Path
 
 from ldicomnet import LDicomDS
 
+from . import raw
 from .certificates import PASSWORD, certificate, folder, key
+from .raw import Peer
 from .support import DEFLATED
 from .test_dataset import path_of
 
@@ -211,6 +213,57 @@ class Samples(Servers):
         status, output, errors = run("demo.py")
         self.assertEqual((status, errors), (0, ""), output)
         self.assertRegex(output.splitlines()[-1], r"^(\d+) of \1 objects, .* \1 stored data sets are the same bytes")
+
+
+class Signals(unittest.TestCase):
+    """SIGTERM, as a service manager sends it."""
+
+    def serving(self) -> tuple[subprocess.Popen[str], Peer]:
+        """A server, and a peer that has an association with it."""
+        stored = self.enterContext(tempfile.TemporaryDirectory())
+        process = self.enterContext(start("store_scp.py", "--drain", "60", "-od", stored, "--bind", "127.0.0.1", "0"))
+        self.addCleanup(process.kill)
+        assert process.stdout is not None
+        peer = Peer.connect(int(process.stdout.readline().split()[-1]))
+        self.addCleanup(peer.close)
+        peer.send(raw.request())
+        self.heard(peer, "AC 1:0 3:0")
+        return process, peer
+
+    def heard(self, peer: Peer, expected: str) -> None:
+        """The next thing that the peer hears."""
+        self.assertTrue(peer.next(time.monotonic() + SECONDS), peer.transcript)
+        self.assertEqual(peer.transcript[-1], expected)
+
+    def refusing(self, peer: Peer) -> None:
+        """Its port is closed: the signal has come."""
+        address, until = peer.sock.getpeername(), time.monotonic() + SECONDS
+        while True:
+            try:
+                socket.create_connection(address, SECONDS).close()
+            except ConnectionRefusedError:
+                return
+            self.assertLess(time.monotonic(), until)
+            time.sleep(0.01)
+
+    def test_the_first_lets_associations_end(self) -> None:
+        process, peer = self.serving()
+        process.send_signal(signal.SIGTERM)
+        self.refusing(peer)
+        peer.send(raw.echo(7))
+        self.heard(peer, "8030/7 0000")
+        self.assertIsNone(process.poll())
+        peer.send(raw.RELEASE)
+        self.heard(peer, "RP")
+        peer.close()
+        self.assertEqual((process.wait(SECONDS), *process.communicate()), (0, "", ""))
+
+    def test_the_second_ends_it_at_once(self) -> None:
+        process, peer = self.serving()
+        process.send_signal(signal.SIGTERM)
+        self.refusing(peer)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual((process.wait(SECONDS / 3), *process.communicate()), (-signal.SIGTERM, "", ""))
 
 
 class Tls(Servers):

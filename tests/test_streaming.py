@@ -21,7 +21,7 @@ from ldicomnet import part_file as part_room
 
 from . import raw
 from .raw import COMMAND, LAST, Peer, p_data, pdv
-from .support import CT, IMPLICIT, SECONDS, VERIFICATION, ByHand, Ends, Recorder, accept_all, request
+from .support import CT, DEFLATED, IMPLICIT, SECONDS, VERIFICATION, ByHand, Ends, Recorder, accept_all, request
 
 SMALL, MEDIUM, LARGE = 512, 200 << 10, 3 << 20
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"
@@ -768,6 +768,14 @@ class CGet(Streams):
         self.assertEqual(client.count("on_receive_c_store_request"), 0)
 
 
+class Failing(io.FileIO):
+    """A file on a device that fails."""
+
+    def readinto(self, buffer: Any) -> int:
+        """Nothing comes."""
+        raise OSError(errno.EIO, "Input/output error")
+
+
 class OutOfFiles(Streams):
     """The sending side: files that change while they are sent, and how far it is."""
 
@@ -831,6 +839,46 @@ class OutOfFiles(Streams):
         self.assertEqual(self.left(self.spools), [])
         with self.assertRaises(LDicomUsageError):
             client.send_c_echo_request(5, 2)
+
+    def test_one_on_a_device_that_fails(self) -> None:
+        """At once, and the association goes on; or in the middle, and it is aborted."""
+        read_at = body_room._read_at
+        for good in (0, 3 << 20):
+            with self.subTest(good=good):
+                client, server = self.ends()
+                path, loaded, _data = self.saved(8 << 20)
+
+                def failing(descriptor: int, view: memoryview, position: int, good: int = good) -> int:
+                    if position >= good:
+                        raise OSError(errno.EIO, "Input/output error")
+                    return read_at(descriptor, view[: good - position], position)
+
+                with mock.patch.object(body_room, "_read_at", failing), self.assertRaises(LDicomDataError) as caught:
+                    client.send_c_store_request(1, 1, CT, "1.2.3", dataset=loaded)
+                self.assertEqual((caught.exception.code, caught.exception.status), (ErrorCode.READ, 0xA700))
+                self.assertIn(f"cannot read {path}: Input/output error", str(caught.exception))
+                if good:
+                    self.assertEqual(server.wait_for("on_close")[0], ErrorCode.NET_CONNECTION_ABORTED)
+                    self.assertEqual(client.wait_for("on_close")[0], ErrorCode.READ)
+                else:
+                    self.assertEqual(self.store(client, SMALL)[0], Status.SUCCESS)
+                self.assertEqual(client.is_associated(), not good)
+                self.assertEqual(server.count("on_receive_c_store_request"), int(not good))
+
+    def test_one_that_is_read_to_be_changed(self) -> None:
+        """Inflated, or padded: nothing has left when that fails, and the association goes on."""
+        client, server = self.associated_over_tcp((CT, [IMPLICIT]), (CT, [DEFLATED]))
+        dataset = LDicomDS.from_bytes(raw.data_set("1.2.3", 5001), IMPLICIT).dataset
+        packed = LDicomDS.from_dataset(dataset, DEFLATED)
+        path = self.folder / "deflated.dcm"
+        for data, context in ((packed.read(), 1), (packed.read() + b"x" * (1 + packed.size % 2), 3)):
+            LDicomDS.from_bytes(data, DEFLATED, CT, "1.2.3").save(path, durable=False)
+            loaded = LDicomDS.load(path)
+            with mock.patch.object(body_room.io, "FileIO", Failing), self.assertRaises(LDicomDataError) as caught:
+                client.send_c_store_request(context, 1, CT, "1.2.3", dataset=loaded)
+            self.assertEqual((caught.exception.code, caught.exception.status), (ErrorCode.READ, 0xA700))
+        self.assertTrue(client.is_associated())
+        self.assertEqual(server.count("on_receive_c_store_request"), 0)
 
     def test_one_that_grows(self) -> None:
         client, server = self.ends()
