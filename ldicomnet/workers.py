@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from queue import SimpleQueue
 from types import FunctionType, MethodType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from queue import SimpleQueue
 
 Hook = TypeVar("Hook", bound=Callable[..., Any])
 
@@ -44,6 +46,8 @@ class Workers:
     """
 
     def __init__(self, name: str, most: int) -> None:
+        from queue import SimpleQueue  # which most programs do not need
+
         self.most = most
         self._name = name
         self._lock = threading.Lock()
