@@ -94,7 +94,7 @@ class PskSide:
         server: whether it is the server.
 
     Attributes:
-        name: see `transport.tls.Side`; a key is nobody's in particular.
+        name: see `tls.transport.Side`; a key is nobody's in particular.
     """
 
     name: str | None = None
@@ -105,7 +105,7 @@ class PskSide:
         self._identity = "" if server else keys.own
 
     def context(self) -> ssl.SSLContext:
-        """See `transport.tls.Side`; one for each connection, as its callback notes the peer's identity."""
+        """See `tls.transport.Side`; one for each connection, as its callback notes the peer's identity."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if self._server else ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE  # the key is what proves who the peer is
@@ -127,7 +127,7 @@ class PskSide:
         return self._keys[self._identity] or os.urandom(LONGEST_KEY)
 
     def judge(self, tls: ssl.SSLObject) -> PskLink:
-        """See `transport.tls.Side`.
+        """See `tls.transport.Side`.
 
         Raises:
             LDicomSecurityError: something else than the key was agreed on.
@@ -139,7 +139,7 @@ class PskSide:
         return PskLink("TLSv1.3", cipher[0], (), False, alpn, None, self._identity)
 
     def refused(self, error: ssl.SSLError) -> None:
-        """See `transport.tls.Side`; on a server, OpenSSL's reasons do not say what is wrong.
+        """See `tls.transport.Side`; on a server, OpenSSL's reasons do not say what is wrong.
 
         Raises:
             LDicomSecurityError: this says it.

@@ -43,16 +43,16 @@ class Side:
         self._judge = Judge(plan, self._server, name if compares else None, self._verify, generation.material)
 
     def context(self) -> ssl.SSLContext:
-        """See `transport.tls.Side`; what is in force now, since a peer may have been silent for long."""
+        """See `tls.transport.Side`; what is in force now, since a peer may have been silent for long."""
         self._take(self._setup.generation())
         return self._generation.context(self._server, self._asker)
 
     def judge(self, tls: ssl.SSLObject) -> SecureLink:
-        """See `transport.tls.Side`."""
+        """See `tls.transport.Side`."""
         if self._server and self._generation.plan.oldest <= TLS_1_2 and tls.version() != "TLSv1.3":
             self._generation.spend(tls.context)
         return self._judge.judge(tls)
 
     def refused(self, error: ssl.SSLError) -> None:
-        """See `transport.tls.Side`."""
+        """See `tls.transport.Side`."""
         self._judge.refused(error)
