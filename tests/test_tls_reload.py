@@ -336,6 +336,58 @@ class Changes(Served):
         self.assertEqual(given.settings.options, TlsOptions.NO_TLSV1_3)
         self.assertEqual(asked, [False])
 
+    def test_of_a_hook_that_changes_something_each_time(self) -> None:
+        """The reload ends, has read all, and what the hook has set is in force."""
+        self.put("own.pem", certificate("server"))
+        self.put("own.key", key("server"))
+        self.put("trusted.pem", certificate("ca"))
+        server = self.end(settings(ca_file=self.folder / "trusted.pem"))
+        server.set_server_certificate_tls(str(self.folder / "own.pem"), key=str(self.folder / "own.key"))
+        server.listen("127.0.0.1")
+        self.addCleanup(server.server_close)
+
+        def made(context: ssl.SSLContext) -> None:
+            server.ctx_set_options(TlsOptions.NO_TLSV1)
+            server.set_client_certificate_tls(certificate("client"), key=key("client"))
+
+        server.on_create_ctx = made  # type: ignore[method-assign]
+        self.put("own.pem", certificate("below"))
+        self.put("own.key", key("below"))
+        self.put("trusted.pem", certificate("other_ca"))
+        thread = threading.Thread(target=server.reload_security, daemon=True)
+        thread.start()
+        thread.join(SECONDS)
+        self.assertFalse(thread.is_alive())
+        given = server._tls.generation().given
+        assert given.client is not None and given.material is not None
+        self.assertIn("CN=below", given.servers["EC"].identity.subject)
+        self.assertIn("CN=client", given.client.identity.subject)
+        self.assertEqual(given.settings.options, TlsOptions.NO_TLSV1)
+        self.assertIn("CN=other_ca", given.material.trusted[0].subject.rfc4514_string())
+
+    def test_of_two_reloads_the_later_reading_counts(self) -> None:
+        """The trust is changed and read by another one, after the first has begun and before it is done."""
+        self.put("trusted.pem", certificate("ca"))
+        net = self.end(settings(ca_file=self.folder / "trusted.pem"))
+        net.get_ctx()
+        net._tls.check(False, net)
+        times: list[int] = []
+
+        def made(context: ssl.SSLContext) -> None:  # by a reload, once all was read
+            times.append(len(times))
+            if times == [0]:
+                self.put("trusted.pem", certificate("other_ca"))
+                thread = threading.Thread(target=net.reload_security, daemon=True)
+                thread.start()
+                thread.join(SECONDS)
+
+        net.on_create_ctx = made  # type: ignore[method-assign]
+        net.reload_security()
+        material = net._tls.generation().given.material
+        assert material is not None
+        self.assertIn("CN=other_ca", material.trusted[0].subject.rfc4514_string())
+        self.assertEqual(len(times), 3, "the first one has read again")
+
     def test_all_at_once(self) -> None:
         """Each thread finds what it has set itself, time after time, whatever the others do, and reloads among them."""
         net = self.end(settings(ca_file=certificate("ca")))

@@ -176,26 +176,19 @@ class TlsSetup:
     """The TLS of an object; shared with what it accepts, so that a reload reaches all of them.
 
     All that can change is which generation is in force. Each change makes another one of that, and puts it there in one
-    step: so changes on several threads lose nothing of each other.
+    step: so changes on several threads lose nothing of each other. Files are read and hooks asked under no lock.
     """
 
     def __init__(self) -> None:
         self._generation = Generation(Given(TLSContextSettings()))
         self._roles: set[bool] = set()  # in which connections were wanted, by any generation
+        self._reloads = 0
         self._lock = threading.Lock()
 
-    def _exchange(self, change: Callable[[Given], Generation]) -> None:
-        """Put what `change` makes of the generation in force in its place; again, where another thread was quicker.
-
-        No lock is held meanwhile: files are read there, and hooks asked.
-        """
-        while True:
-            before = self._generation
-            fresh = change(before.given)
-            with self._lock:
-                if self._generation is before:
-                    self._generation = fresh
-                    return
+    def _exchange(self, change: Callable[[Given], Given]) -> None:
+        """Put what `change` makes of what was given in force."""
+        with self._lock:
+            self._generation = Generation(change(self._generation.given))
 
     # --- what is set ----------------------------------------------------------------------------------------------
 
@@ -220,25 +213,22 @@ class TlsSetup:
             raise LDicomUsageError(f"settings is {settings!r}: TLSContextSettings are wanted")
         pins = {title: _fingerprints(given) for title, given in settings.pins.items()}
         copied = replace(settings, pins=pins)
-
-        def change(given: Given) -> Generation:
-            return Generation(replace(given, settings=copied, material=_gathered(copied))).checked()
-
-        self._exchange(change)
-        self._roles.clear()  # with other settings, it may be for others
+        material = _gathered(copied)
+        with self._lock:
+            given = replace(self._generation.given, settings=copied, material=material)
+            self._generation = Generation(given).checked()
+            self._roles.clear()  # with other settings, it may be for others
 
     def change(self, changed: Callable[[TLSContextSettings], TLSContextSettings]) -> None:
         """Use settings that differ from those in force, though not in the files that they name."""
-        self._exchange(lambda given: Generation(replace(given, settings=changed(given.settings))))
+        self._exchange(lambda given: replace(given, settings=changed(given.settings)))
 
     def set_cipher(self, index: int, cipher: int) -> None:
         """Put a suite into the list; NONE empties a slot."""
         self._check_index(index)
         number = CipherSuite.NONE if cipher == CipherSuite.NONE else suite_of(cipher).number
         self._exchange(
-            lambda given: Generation(
-                replace(given, ciphers=(*given.ciphers[:index], number, *given.ciphers[index + 1 :]))
-            )
+            lambda given: replace(given, ciphers=(*given.ciphers[:index], number, *given.ciphers[index + 1 :]))
         )
 
     def cipher(self, index: int) -> CipherSuite:
@@ -253,14 +243,12 @@ class TlsSetup:
     def set_client(self, certificate: Source, kind: int, key: Source | None, asker: Asker) -> None:
         """The certificate of this side as a client, and as a server that has none of its own."""
         loaded = _Source(certificate, kind, key).load(asker)
-        self._exchange(lambda given: Generation(replace(given, client=loaded)))
+        self._exchange(lambda given: replace(given, client=loaded))
 
     def set_server(self, certificate: Source, kind: int, key: Source | None, asker: Asker) -> None:
         """A certificate of this side as a server; one of each algorithm, the last one counts."""
         loaded = _Source(certificate, kind, key).load(asker)
-        self._exchange(
-            lambda given: Generation(replace(given, servers={**given.servers, loaded.identity.kind: loaded}))
-        )
+        self._exchange(lambda given: replace(given, servers={**given.servers, loaded.identity.kind: loaded}))
 
     @property
     def serves(self) -> bool:
@@ -306,7 +294,21 @@ class TlsSetup:
         Raises:
             LDicomSecurityError: one cannot be read; then everything stays as it was.
         """
-        self._exchange(lambda given: self._read_again(given, asker))
+        while not self._reloaded(asker):
+            continue  # another reload was done meanwhile, and may have read before or after this one
+
+    def _reloaded(self, asker: Asker) -> bool:
+        with self._lock:
+            before, count = self._generation, self._reloads
+        fresh = self._read_again(before.given, asker)
+        with self._lock:
+            if self._reloads != count:
+                return False
+            self._reloads += 1
+            now = self._generation
+            merged = fresh if now is before else Generation(_merged(now.given, before.given, fresh.given))
+            self._generation = merged
+        return True
 
     def _read_again(self, given: Given, asker: Asker) -> Generation:
         client = None if given.client is None else given.client.source.load(asker)
@@ -317,6 +319,19 @@ class TlsSetup:
             if server in self._roles:
                 fresh.context(server, asker)
         return fresh
+
+
+def _merged(now: Given, before: Given, fresh: Given) -> Given:
+    """What was set while all that had been set before was read again: what is new stays, the rest is as it was read."""
+    read = {each.source: each for each in fresh.servers.values()}
+    again = [read[each.source] for each in now.servers.values() if each.source in read]
+    new = [each for each in now.servers.values() if each.source not in read]
+    return replace(
+        now,
+        servers={each.identity.kind: each for each in (*again, *new)},
+        client=fresh.client if now.client is before.client else now.client,
+        material=fresh.material if now.material is before.material else now.material,
+    )
 
 
 def _gathered(settings: TLSContextSettings) -> Material:
