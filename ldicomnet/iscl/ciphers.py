@@ -219,6 +219,5 @@ def separate_session_key(secret: bytes, random: bytes) -> bytes:
 
 
 def des_session_key(secret: bytes, random: bytes) -> bytes:
-    """The same under the key itself: **whoever can make a client answer a challenge has the key**; for a site that has
-    to match another implementation which does so."""
+    """The same under the key itself: **whoever can make a client answer a challenge has the key**."""
     return with_parity(encrypt_block(secret, random))

@@ -48,7 +48,8 @@ class WireOptions:
         result_in: where ACK, NAK and results are: header word 3, header word 5, or the first word of the content.
         response: (authentication key, challenge) to response.
         session_key: (authentication key, random number) to the key of one message. No response to a challenge may be
-            that key: a client answers any challenge.
+            that key, since a client answers any challenge: of the default, the one that was proposed, it is, and
+            `ciphers.separate_session_key` is better where both ends have it.
         padding: what fills the last block before encryption.
         iv_chain: whether the IV goes on from message to message in each direction, as one for both, or not at all.
         mac_iv: whether the MAC is encrypted with the IV that goes on from the message's, or with zero.
@@ -73,7 +74,7 @@ class WireOptions:
     auth_data_agrees: bool = False
     result_in: str = field(default="option", metadata=_one_of("option", "error", "content"))
     response: Callable[[bytes, bytes], bytes] = ciphers.des_response
-    session_key: Callable[[bytes, bytes], bytes] = ciphers.separate_session_key
+    session_key: Callable[[bytes, bytes], bytes] = ciphers.des_session_key
     padding: str = field(default="pkcs5", metadata=_one_of(*ciphers.PADDINGS))
     iv_chain: str = field(default="per-direction", metadata=_one_of("per-direction", "shared", "none"))
     mac_iv: str = field(default="chained", metadata=_one_of("chained", "zero"))
@@ -144,7 +145,8 @@ class Setup:
         is_des_twice = self.encryption == IsclEncryption.DESCBC and self.signing == IsclSigning.DESMAC
         if is_des_twice and self.wire.desmac_key == "encryption":
             found.append("DES-CBC and DESMAC of one key: who is between can change the first messages unseen")
-        if (self.wire.session_key, self.wire.response) == (ciphers.des_session_key, ciphers.des_response):
+        has_responses = (self.wire.session_key, self.wire.response) == (ciphers.des_session_key, ciphers.des_response)
+        if has_responses and self.uses_key and self.encrypt_index == UNIQUE_KEYS:
             found.append("keys of single messages that are responses: who can send a client a challenge has them")
         if any(ciphers.is_same_key(one, other) for one in filter(None, self.auth_keys)
                for other in filter(None, self.encrypt_keys)):  # fmt: skip
