@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
 
 from .timing import Limits
 
@@ -19,26 +18,26 @@ class Admission:
         self._limits = Limits()
         self._lock = threading.Lock()
         self._count = 0
-        self._hosts: Counter[str] = Counter()
-        self._titles: Counter[str] = Counter()
+        self._hosts: dict[str, int] = {}
+        self._titles: dict[str, int] = {}
         self._is_closed = False
 
     def enter(self, host: str, title: str) -> str:
         """Count one more and return "", or say why it may not come."""
         limits = self._limits
         with self._lock:
+            of_host, of_title = self._hosts.get(host, 0), self._titles.get(title, 0)
             if self._is_closed:
                 return "this object takes no more associations"
             for count, most, whose in (
                 (self._count, limits.associations, ""),
-                (self._hosts[host], limits.associations_of_host, f" of host {host}"),
-                (self._titles[title], limits.associations_of_title, f" of AE title {title!a}"),
+                (of_host, limits.associations_of_host, f" of host {host}"),
+                (of_title, limits.associations_of_title, f" of AE title {title!a}"),
             ):
                 if most is not None and count >= most:
                     return f"{count} associations{whose} stand, and {most} may"
             self._count += 1
-            self._hosts[host] += 1
-            self._titles[title] += 1
+            self._hosts[host], self._titles[title] = of_host + 1, of_title + 1
         return ""
 
     def leave(self, host: str, title: str) -> None:

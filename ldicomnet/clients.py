@@ -33,7 +33,8 @@ class Clients(Generic[N]):
         self.turned_away = 0
         self._limits = Limits()
         self._nets: list[N] = []
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
 
     def open(self, limits: Limits) -> None:
         """From now on connections and associations may come, as many as `limits` allow."""
@@ -51,12 +52,12 @@ class Clients(Generic[N]):
 
     def add(self, net: N) -> None:
         """One has come."""
-        with self._changed:
+        with self._lock:
             self._nets.append(net)
 
     def discard(self, net: N) -> None:
         """One has gone, if it was there."""
-        with self._changed:
+        with self._lock:
             if net in self._nets:
                 self._nets.remove(net)
                 self._changed.notify_all()

@@ -133,7 +133,9 @@ class Conversation:
         self._unanswered: dict[int, Message] = {}  # the peer's requests by message ID
         self._cancelled: set[int] = set()
         self._delivered: Message | None = None  # for which a hook was called last on the reader thread
-        self._workers = Workers(f"ldicomnet-{number}-worker", 1)
+        self._number = number
+        self._workers: Workers | None = None  # made when a hook is to run beside the reader thread
+        self._most_workers = min(1, limits.workers)
         self._wants_data = overrides(net, "on_receive_data")
         self._names_sinks = overrides(net, "on_begin_data")
         self._changes_responses = overrides(net, "on_before_send_command_set")
@@ -187,14 +189,13 @@ class Conversation:
             if context.is_accepted
         }
         send_maximum = peer.get_max_length() if peer.is_max_length() else _UNSTATED_MAXIMUM
-        invoked, performed = clamp_window(_window(own), _window(peer))  # as the requestor sees it, PS3.7 D.3.3.3
-        if own is negotiated:
-            invoked, performed = performed, invoked
-        is_agreed = own.is_async_operations() and peer.is_async_operations()
-        self.engine.establish(
-            frozenset(self._syntaxes), own.get_max_length(), send_maximum, invoked if is_agreed else None
-        )
-        self._workers.most = min(performed or self._limits.workers, self._limits.workers)
+        window = None
+        if own.is_async_operations() and peer.is_async_operations():
+            window, performed = clamp_window(_window(own), _window(peer))  # as the requestor sees it, PS3.7 D.3.3.3
+            if own is negotiated:
+                window, performed = performed, window
+            self._most_workers = min(performed or self._limits.workers, self._limits.workers)
+        self.engine.establish(frozenset(self._syntaxes), own.get_max_length(), send_maximum, window)
         self.associate = negotiated
 
     @property
@@ -385,10 +386,12 @@ class Conversation:
 
     def closing(self) -> None:
         """The association counts no longer: another one may come."""
-        with contextlib.suppress(IndexError):
-            entered = self._entered.pop()
-            if self._admission is not None:
-                self._admission.leave(*entered)
+        try:
+            entered = self._entered.pop() if self._entered else None
+        except IndexError:  # another thread was faster
+            return
+        if entered is not None and self._admission is not None:
+            self._admission.leave(*entered)
 
     def is_busy(self) -> bool:
         """Whether a request of the peer awaits its response."""
@@ -396,7 +399,8 @@ class Conversation:
 
     def ended(self, error: ErrorCode) -> None:
         """`on_close`, here and on the listening object."""
-        self._workers.end()
+        if self._workers is not None:
+            self._workers.end()
         self._unanswered.clear()
         self.closing()
         self._finished(error, self)
@@ -497,6 +501,8 @@ class Conversation:
 
     def _put_beside(self, *delivered: Any) -> bool:
         """Have another thread call the hooks of a message; False where too many wait for that already."""
+        if self._workers is None:
+            self._workers = Workers(f"ldicomnet-{self._number}-worker", self._most_workers)
         return self._workers.run(lambda: self._deliver_beside(*delivered))
 
     def _deliver_beside(self, *delivered: Any) -> None:

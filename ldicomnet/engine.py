@@ -51,7 +51,7 @@ from .upper_layer import RECEIVES_DATA, Action, Effect, Event, State
 Park = Callable[[float, Callable[[Parked], None]], bool]
 """Watches a connection until a point on the monotonic clock, and then calls back; False where it cannot."""
 _log = logging.getLogger("ldicomnet.engine")
-_EVENTS = {
+_EVENTS: dict[int, Event] = {
     PduType.ASSOCIATE_REQUEST: Event.ASSOCIATE_RQ_PDU,
     PduType.ASSOCIATE_ACCEPT: Event.ASSOCIATE_AC_PDU,
     PduType.ASSOCIATE_REJECT: Event.ASSOCIATE_RJ_PDU,
@@ -117,17 +117,17 @@ class Engine:
         self.is_over = False
         self._number = number
         self._task: Task | None = None  # the reader thread's
-        self._ends_anywhere = False
+        self._ends_anywhere: Callable[[], bool] | None = None
 
     # --- what the face asks ---------------------------------------------------------------------------------------
 
-    def start(self, park: Park | None = None, ends_anywhere: bool = False) -> None:
+    def start(self, park: Park | None = None, ends_anywhere: Callable[[], bool] | None = None) -> None:
         """Begin: the reader thread makes the connection, or awaits the association request on an accepted one.
 
         Args:
             park: watches an accepted connection until the first byte comes, and then calls back; until then it has no
                 thread.
-            ends_anywhere: whether the last call may be made on the thread that watches.
+            ends_anywhere: says whether the last call may be made on the thread that watches.
 
         Raises:
             RuntimeError: the process may have no more threads.
@@ -150,7 +150,7 @@ class Engine:
         is_over = why is Parked.LATE or self._transport.is_at_end()
         if why is Parked.LATE and self._link.is_ready:
             self._expire_artim()
-        if not (is_over and self._ends_anywhere):
+        if not (is_over and self._ends_anywhere is not None and self._ends_anywhere()):
             try:
                 threads.start(self._task)
                 return
@@ -216,9 +216,8 @@ class Engine:
 
     def join(self, seconds: float) -> bool:
         """Wait for the last call to be over; not within a call, nor within a send, which the reader would wait for."""
-        if self._task is None or self.is_reader or self.sender.outbox.is_mine:
-            return True
-        return self._task.join(seconds)
+        task = None if self.is_reader or self.sender.outbox.is_mine else self._task
+        return task is None or task.join(seconds)
 
     def close_forced(self) -> None:
         """End the connection at once; waits for nothing, and takes neither the write lock nor the state lock."""
@@ -414,11 +413,13 @@ class Engine:
         code = ending.code or ErrorCode.SUCCESS
         tally.probes = int(self._is_probe)
         tally.bytes_received = self._inbound.payload
-        self._log.log(
-            logging.DEBUG if tally.probes else logging.INFO,
-            "connection with %s port %s ended: %s (%s); %d messages received, %d sent",
-            *self._transport.peer, ending.why or "closed", code.name, *tally.messages,
-        )  # fmt: skip
+        level = logging.DEBUG if tally.probes else logging.INFO
+        if self._log.isEnabledFor(level):
+            self._log.log(
+                level,
+                "connection with %s port %s ended: %s (%s); %d messages received, %d sent",
+                *self._transport.peer, ending.why or "closed", code.name, *tally.messages,
+            )  # fmt: skip
         return code
 
     @property
@@ -450,7 +451,7 @@ class Engine:
             return
         acceptable = not isinstance(pdu, AssociateRequest) or bool(pdu.version & 1)
         self.sender.has_queued = False
-        action = self._machine.react_to_peer(_EVENTS[PduType(pdu_type)], acceptable)
+        action = self._machine.react_to_peer(_EVENTS[pdu_type], acceptable)
         self.sender.await_answer()
         self._forget_unfinished()
         if self._machine.state == State.STA12:
@@ -475,8 +476,7 @@ class Engine:
         self._perform(action, None)
 
     def _forget_unfinished(self) -> None:
-        """Table 9-10 takes P-DATA in Sta6 and Sta7 only, and no way leads back there: a message that was interrupted by
-        a release request of the peer, or by what is not allowed, will not be finished."""
+        """No way leads back to where Table 9-10 takes P-DATA: a message that was interrupted will not be finished."""
         if self._machine.state not in RECEIVES_DATA:
             self._inbound.forget()
 

@@ -41,13 +41,13 @@ def decode_text(data: bytes) -> str:
     return data.decode("latin-1").rstrip("\0 ")
 
 
-def _uid_item(item_type: int, uid: str) -> bytes:
-    """The same few SOP classes and transfer syntaxes are in one association after the other."""
-    return _known_uid_item(item_type, uid) if len(uid) <= _LONGEST_UID else item(item_type, encode_text(uid))
+def _text_item(item_type: int, text: str) -> bytes:
+    """The same few UIDs and names are in one association after the other."""
+    return _known_text_item(item_type, text) if len(text) <= _LONGEST_KEPT else item(item_type, encode_text(text))
 
 
-_LONGEST_UID = 64
-_known_uid_item = lru_cache(512)(lambda item_type, uid: item(item_type, encode_text(uid)))
+_LONGEST_KEPT = 64
+_known_text_item = lru_cache(512)(lambda item_type, text: item(item_type, encode_text(text)))
 
 
 # --- presentation contexts ---------------------------------------------------------------------------------------
@@ -64,8 +64,8 @@ class ProposedContext:
     reserved: bytes = field(default=bytes(3), repr=False, compare=False)
 
     def encode(self) -> bytes:
-        parts = [bytes((self.presentation_id,)), self.reserved, _uid_item(ABSTRACT_SYNTAX, self.abstract_syntax)]
-        parts += [_uid_item(TRANSFER_SYNTAX, uid) for uid in self.transfer_syntaxes]
+        parts = [bytes((self.presentation_id,)), self.reserved, _text_item(ABSTRACT_SYNTAX, self.abstract_syntax)]
+        parts += [_text_item(TRANSFER_SYNTAX, uid) for uid in self.transfer_syntaxes]
         parts += [other.encode() for other in self.others]
         return item(PRESENTATION_CONTEXT_RQ, b"".join(parts))
 
@@ -96,7 +96,7 @@ class AnsweredContext:
     reserved: bytes = field(default=bytes(2), repr=False, compare=False)
 
     def encode(self) -> bytes:
-        syntax = b"" if self.transfer_syntax is None else _uid_item(TRANSFER_SYNTAX, self.transfer_syntax)
+        syntax = b"" if self.transfer_syntax is None else _text_item(TRANSFER_SYNTAX, self.transfer_syntax)
         others = b"".join([other.encode() for other in self.others])
         head = bytes((self.presentation_id, self.reserved[0], self.result, self.reserved[1]))
         return item(PRESENTATION_CONTEXT_AC, head + syntax + others)
@@ -197,7 +197,7 @@ class ImplementationClass:
     uid: str
 
     def encode(self) -> bytes:
-        return item(IMPLEMENTATION_CLASS, encode_text(self.uid))
+        return _text_item(IMPLEMENTATION_CLASS, self.uid)
 
     @classmethod
     def decode(cls, content: bytes) -> Self:
@@ -212,7 +212,7 @@ class ImplementationVersion:
     name: str
 
     def encode(self) -> bytes:
-        return item(IMPLEMENTATION_VERSION, encode_text(self.name))
+        return _text_item(IMPLEMENTATION_VERSION, self.name)
 
     @classmethod
     def decode(cls, content: bytes) -> Self:
@@ -389,7 +389,7 @@ def _check_related(count: int) -> None:
 
 def encode_user_information(user_items: list[UserItem]) -> bytes:
     """The user information item with these sub-items."""
-    return item(USER_INFORMATION, b"".join(user_item.encode() for user_item in user_items))
+    return item(USER_INFORMATION, b"".join([user_item.encode() for user_item in user_items]))
 
 
 def _exactly(content: bytes, length: int, what: str) -> bytes:

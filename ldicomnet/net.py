@@ -284,7 +284,7 @@ class LDicomNet(Application):
             requestor,
             self.timeouts,
             self.limits,
-            wants_bytes=bool(self._debug_mode & DebugMode.SEND) and overrides(self, "on_send_ext"),
+            wants_bytes=overrides(self, "on_send_ext") and bool(self._debug_mode & DebugMode.SEND),
             wants_progress=self.enable_progress_event,
             syncs_files=self.sync_files,
             folder=self._folder,
@@ -302,7 +302,7 @@ class LDicomNet(Application):
             net._ledger.open(conversation.tally)
         self._register()
         try:
-            conversation.engine.start(park, self._ends_anywhere(server))
+            conversation.engine.start(park, functools.partial(self._ends_anywhere, server))
         except RuntimeError as error:  # the process may have no more threads
             for net in filter(None, (self, server)):
                 net._ledger.close(conversation.tally, None if requestor else ErrorCode.NET_NO_BUFFERS)

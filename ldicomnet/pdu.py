@@ -277,8 +277,8 @@ def _encode_association(pdu: AssociateRequest | AssociateAccept) -> bytes:
     head = pdu.head or _title(pdu.called) + _title(pdu.calling) + bytes(32)
     fixed = pdu.version.to_bytes(2, "big") + bytes(2) + head
     application = item(APPLICATION_CONTEXT, encode_text(pdu.application))
-    contexts = b"".join(context.encode() for context in pdu.contexts)
-    others = b"".join(other.encode() for other in pdu.others)
+    contexts = b"".join([context.encode() for context in pdu.contexts])
+    others = b"".join([other.encode() for other in pdu.others])
     return _frame(pdu.pdu_type, fixed + application + contexts + encode_user_information(pdu.user_items) + others)
 
 

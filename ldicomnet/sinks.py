@@ -64,15 +64,17 @@ class SpoolSpace:
 
     def __init__(self, most: int | None = None) -> None:
         self._most = most
-        self._held: WeakSet[FileBody] = WeakSet()
+        self._held: WeakSet[FileBody] | None = None  # made with the first, since few connections spool
 
     @property
     def left(self) -> float:
         """Bytes that one more data set may have."""
-        return float("inf") if self._most is None else self._most - sum(body.size for body in self._held)
+        return float("inf") if self._most is None else self._most - sum(body.size for body in self._held or ())
 
     def hold(self, body: FileBody) -> None:
         """Until it goes, this counts."""
+        if self._held is None:
+            self._held = WeakSet()
         self._held.add(body)
 
 

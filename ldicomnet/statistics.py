@@ -137,10 +137,14 @@ class Tally:
         self.bytes_sent += other.bytes_sent
         _add(self.received, other.received, 0)
         _add(self.sent, other.sent, 0)
-        _add(self._rejects, other._rejects, (0, 0, 0))
-        _add(self._aborts, other._aborts, ("other", 0, 0))
-        _add(self._timeouts, other._timeouts, "other")
-        _add(self.endings, other.endings, ErrorCode.NET_FAILURE)
+        if other._rejects:
+            _add(self._rejects, other._rejects, (0, 0, 0))
+        if other._aborts:
+            _add(self._aborts, other._aborts, ("other", 0, 0))
+        if other._timeouts:
+            _add(self._timeouts, other._timeouts, "other")
+        if other.endings:
+            _add(self.endings, other.endings, ErrorCode.NET_FAILURE)
 
     @property
     def messages(self) -> tuple[int, int]:
@@ -203,7 +207,7 @@ def _count(counts: dict[K, int], key: K) -> None:
 
 
 def _add(mine: dict[K, int], theirs: dict[K, int], rest: K) -> None:
-    for key, count in theirs.copy().items() if theirs else ():
+    for key, count in theirs.copy().items():
         known = key in mine or len(mine) < _MOST_KINDS
         mine[key if known else rest] = mine.get(key if known else rest, 0) + count
 

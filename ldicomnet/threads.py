@@ -11,6 +11,8 @@ from collections.abc import Callable
 from contextvars import Context
 from time import monotonic
 
+from .turns import turns
+
 _LINGER = 0.02
 """Seconds that a thread without a job waits for the next one."""
 _IDLE_NAME = "ldicomnet-idle"
@@ -69,9 +71,13 @@ class _Kept(threading.Thread):
 
     def run(self) -> None:
         """Run tasks, each in a fresh `contextvars` context as on a fresh thread, until none comes any more."""
-        while self._run_task():
-            if not self.wake.acquire(timeout=_LINGER) and not self._withdraw():
-                self.wake.acquire()  # somebody has just taken it
+        turns.add()
+        try:
+            while self._run_task():
+                if not self.wake.acquire(timeout=_LINGER) and not self._withdraw():
+                    self.wake.acquire()  # somebody has just taken it
+        finally:
+            turns.discard()
 
     def _run_task(self) -> bool:
         task, self.task = self.task, None

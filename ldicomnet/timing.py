@@ -69,7 +69,7 @@ class Timeouts:
     def idle_wait(self) -> float | None:
         """The longest time a reader may sleep without missing a deadline that another thread starts meanwhile."""
         startable = (self.artim, self.association, self.dimse, self.release, self.idle)
-        return min((seconds for seconds in startable if seconds is not None and seconds > 0), default=None)
+        return min([seconds for seconds in startable if seconds and seconds > 0], default=None)
 
     def shutdown_wait(self) -> float:
         """`shutdown`, which always has an end."""

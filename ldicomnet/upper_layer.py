@@ -6,7 +6,7 @@ event up, moves to the next state and says what is to be done; the engine does i
 
 from __future__ import annotations
 
-from enum import Enum, IntEnum
+from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
 from .errors import LDicomUsageError
@@ -68,7 +68,7 @@ class Event(IntEnum):
     INVALID_PDU = 19
 
 
-class Effect(Enum):
+class Effect(StrEnum):
     """What an action asks of the engine."""
 
     OPEN = "open the transport connection"

@@ -5,7 +5,16 @@ from __future__ import annotations
 import threading
 from unittest import mock
 
-from ldicomnet import AcceptResult, ErrorCode, LDicomAssociate, LDicomError, LDicomNet, LDicomUsageError, Limits, Status
+from ldicomnet import (
+    AcceptResult,
+    ErrorCode,
+    LDicomAssociate,
+    LDicomError,
+    LDicomNet,
+    LDicomUsageError,
+    Limits,
+    Status,
+)
 from ldicomnet.deadlines import Deadlines
 from ldicomnet.pdu import (
     Abort,

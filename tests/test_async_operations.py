@@ -1088,7 +1088,9 @@ class Background(Windows):
                 self.find(client, *range(1, expected + 1))
                 end.wait_for("thread", expected)
                 assert end._conversation is not None
-                taken = [end._conversation._workers.run(silent) for _ in range(expected + 1)]
+                workers = end._conversation._workers
+                assert workers is not None
+                taken = [workers.run(silent) for _ in range(expected + 1)]
                 self.assertEqual(taken, [True] * expected + [False], "as many wait, and one more has no room")
                 names = [call[1].rpartition("-")[2] for call in end.calls if call[0] == "thread"]
                 self.assertEqual(names, ["worker"] * expected)
@@ -1263,6 +1265,7 @@ class Background(Windows):
         end.wait_for("begun")
         assert end._conversation is not None
         workers = end._conversation._workers
+        assert workers is not None
         self.wait_until(lambda: workers._unfinished == 2)
         client.close_forced()
         end.wait_for("on_close")

@@ -15,7 +15,7 @@ PACKAGE = Path(ldicomnet.__file__).parent
 
 # The floors, lowest first. A room may import from floors below its own.
 FLOORS = """
-status
+status turns
 errors timing log threads workers text buffers tls
 ending admission checks wire upper_layer body part10 operations transport tls.profiles tls.reasons tls.texts
 tls.suites

@@ -266,9 +266,12 @@ class TcpTransport:
         elif abs(seconds - self._timeout) < 0.25 and seconds >= 1.0:
             return
         self._timeout = seconds
-        if self._sock is not None and sys.platform != "win32":
-            with contextlib.suppress(OSError):
-                _set_kernel_timeout(self._sock, socket.SO_RCVTIMEO, seconds)
+        if self._sock is None or sys.platform == "win32":
+            return
+        try:
+            _set_kernel_timeout(self._sock, socket.SO_RCVTIMEO, seconds)
+        except OSError:
+            return  # the reader will find out
 
     def hurry(self, seconds: float) -> None:
         """See `Transport.hurry`."""
@@ -287,9 +290,12 @@ class TcpTransport:
         self._closed = True  # before the socket is looked at, which may just be made
         sock, was_shut = self._sock, self._is_shut
         self._is_shut = sock is not None
-        if sock is not None and not was_shut:
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+        if sock is None or was_shut:
+            return
+        try:
+            sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return  # it never stood, or the peer was faster
 
     def dispose(self) -> None:
         """Close the socket. What a peer does not read the kernel would hold for many minutes, and the peer might not

@@ -145,7 +145,7 @@ class Target(NamedTuple):
     """Where its inputs are in the corpus."""
     walk: Walker
     """Finds the pieces of its inputs."""
-    seconds: float = 0.05
+    seconds: float = 0.2
     """Seconds of processor time for each 64 KB of input that has begun."""
     memory: int = 3 << 20
     """Bytes that it may allocate at once, beside `run.FACTOR` for each byte of input."""
