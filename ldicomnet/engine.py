@@ -216,7 +216,8 @@ class Engine:
 
     def join(self, seconds: float) -> bool:
         """Wait for the last call to be over; not within a call, nor within a send, which the reader would wait for."""
-        return self._task is None or self.is_reader or self.sender.outbox.is_mine or self._task.join(seconds)
+        task = None if self.is_reader or self.sender.outbox.is_mine else self._task
+        return task is None or task.join(seconds)
 
     def close_forced(self) -> None:
         """End the connection at once; waits for nothing, and takes neither the write lock nor the state lock."""
@@ -474,8 +475,7 @@ class Engine:
         self._perform(action, None)
 
     def _forget_unfinished(self) -> None:
-        """Table 9-10 takes P-DATA in Sta6 and Sta7 only, and no way leads back there: a message that was interrupted by
-        a release request of the peer, or by what is not allowed, will not be finished."""
+        """No way leads back to where Table 9-10 takes P-DATA: a message that was interrupted will not be finished."""
         if self._machine.state not in RECEIVES_DATA:
             self._inbound.forget()
 

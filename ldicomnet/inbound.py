@@ -142,6 +142,8 @@ class Inbound:
         kept = self._high - self._low
         if self._crowded and not kept and len(self._buffer) < _BUSY_BUFFER and self._contexts:  # data, no mere flood
             self._replace(_BUSY_BUFFER)
+        elif self._crowded and kept < _LEAST_ROOM and len(self._buffer) > _IDLE_BUFFER and not self._contexts:
+            self._replace(_IDLE_BUFFER)  # a flood behind the end: deadlines are looked at between two reads
         elif kept == len(self._buffer):
             self._replace(self._grown())
         elif self._low:
@@ -191,8 +193,9 @@ class Inbound:
 
     def forget(self) -> None:
         """The message that has begun cannot be finished any more; between PDUs, or when one has just begun."""
-        self._discard()
-        self._message, self._lost, self._context, self._command = None, None, 0, bytearray()
+        if self._context:
+            self._discard()
+            self._message, self._lost, self._context, self._command = None, None, 0, bytearray()
 
     def _discard(self) -> None:
         self._drop_sink()
@@ -326,6 +329,7 @@ class Inbound:
     def _pass_by(self, length: int) -> None:
         """A P-DATA-TF that the state does not take; none does that comes later (PS3.8 Table 9-10)."""
         self._skip = length
+        self._contexts = frozenset()
         self.forget()
 
     # --- presentation data values ---------------------------------------------------------------------------------

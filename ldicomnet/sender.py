@@ -204,7 +204,7 @@ class Sender:
         """This side closes, and `Timeouts.shutdown` has passed: what has not ended by now is cut."""
         self.tally.late("shutdown")
         self.ending.by(ErrorCode.SUCCESS, f"closed by this side: {what} had not ended in time", "shutdown")
-        self._log.warning("%s had not ended in time (Timeouts.shutdown)", what)
+        self._log.info("%s had not ended in time (Timeouts.shutdown)", what)
 
     def end(self) -> None:
         """The connection is over: what waits is dropped, and whoever waits is told."""

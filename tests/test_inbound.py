@@ -559,6 +559,17 @@ class Memory(unittest.TestCase):
             with self.subTest(length=length, sent=sent):
                 self.assertLessEqual(self.sizes([pdu(1, bytes(sent - 6), length)])[1].room().nbytes + sent, most)
 
+    def test_a_flood_that_is_not_taken_gives_it_back(self) -> None:
+        """What is in the buffer is looked at before any deadline is."""
+        log = Log()
+        inbound = Inbound(log, Limits())
+        inbound.establish(CONTEXTS, MAXIMUM)
+        feed(inbound, store(1, bytes(4 << 20), 16000))
+        self.assertEqual(len(inbound.room()), 1 << 20)
+        log.takes_data = False
+        feed(inbound, p_data(pdv(1, DATA, b"")) * 200_000)
+        self.assertLessEqual(len(inbound.room()), 64 << 10)
+
     def test_rest_gives_a_large_buffer_back(self) -> None:
         largest, inbound = self.sizes([store(1, bytes(1 << 20), 16000)] * 3)
         self.assertGreater(largest, 64 << 10)
