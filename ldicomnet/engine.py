@@ -285,7 +285,8 @@ class Engine:
             is_unfinished: whether what came before breaks off within a PDU or message.
         """
         deadlines, transport = self._deadlines, self._transport
-        if is_unfinished and self._machine.state is not State.STA13:  # where ARTIM runs, and all that comes is ignored
+        is_timed = self._machine.state is State.STA13 and deadlines.artim != NEVER  # all that comes is ignored there
+        if is_unfinished and not is_timed:
             deadlines.begin_rest(self._inbound.payload)
         else:
             deadlines.rest = NEVER

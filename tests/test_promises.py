@@ -128,9 +128,9 @@ class Closing(Promises):
         self.assertEqual(server.statistics.timeouts, {"artim": 1})
         self.assertEqual(server.get_client_count(), 0)
 
-    def associated_peer(self) -> tuple[Recorder, Peer]:
+    def associated_peer(self, timeouts: Timeouts | None = None) -> tuple[Recorder, Peer]:
         """An association made by hand."""
-        server = self.serve(Timeouts(artim=QUICK))
+        server = self.serve(timeouts or Timeouts(artim=QUICK))
         peer = self.peer(server)
         peer.send(raw.request())
         self.check_lines(peer, "AC 1:0 3:0")
@@ -147,6 +147,18 @@ class Closing(Promises):
         begun = monotonic()
         server.get_client(0).send_abort(0, 0)
         self.check(server, peer, begun, ["AC 1:0 3:0", "ABORT 0 0", "END"], ErrorCode.SUCCESS)
+
+    def test_half_a_pdu_where_there_is_no_artim(self) -> None:
+        """Then what has begun is timed as everywhere."""
+        server, peer = self.associated_peer(Timeouts(artim=None, pdu=QUICK))
+        server.get_client(0).send_abort(0, 0)
+        self.check_lines(peer, "AC 1:0 3:0", "ABORT 0 0")
+        begun = monotonic()
+        peer.send(raw.echo()[:9])
+        peer.pause(QUICK + SLACK)
+        self.check_in_time(begun, QUICK)
+        server.wait_for("on_close")
+        self.assertEqual(server.statistics.timeouts, {"pdu": 1})
 
     def test_bytes_do_not_keep_it_open(self) -> None:
         """What comes in Sta13 is ignored, and starts nothing anew; two of them are answered (AA-7)."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 from time import monotonic
 from typing import Any
+from unittest import mock
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -43,6 +44,7 @@ from ldicomnet import (
 from ldicomnet.tls.profiles import PROFILES
 from ldicomnet.tls.suites import BY_NUMBER
 from ldicomnet.tls.texts import kind_of
+from ldicomnet.tls.transport import TlsTransport
 from ldicomnet.transport import Transport
 from ldicomnet.transport.memory import pair
 
@@ -1046,6 +1048,30 @@ class Sessions(Tls):
             self.assertLess(monotonic() - began, 2)
             self.assertEqual(client.ready(), E_.NET_BLOCKING_CANCELED)
             peer.close()
+
+    def test_an_answer_of_tls_that_the_peer_does_not_let_leave(self) -> None:
+        """It may have left by half: nothing else is sent behind it, and the connection ends, told."""
+        client, server = self.end(), self.end(shows="server")
+        self.join(client, server)
+        client.ready()
+        client.send_associate_request(request())
+        client.wait_for("on_receive_associate_accept")
+        assert server._conversation is not None
+        transport = server._conversation.engine.transport
+        assert isinstance(transport, TlsTransport)
+        answer, write = b"the answer to a change of keys", transport._below.write
+
+        def stuck(buffers: list[Any], more: bool = False) -> None:
+            if buffers == [answer]:
+                raise LDicomTimeoutError("nothing was read", "send")
+            write(buffers, more)
+
+        with mock.patch.object(transport._below, "write", stuck), self.assertLogs("ldicomnet", "WARNING"):
+            transport._outgoing.write(answer)
+            client.send_c_echo_request(1, 1)
+            self.assertEqual(server.wait_for("on_close")[0], E_.NET_TIME_OUT)
+        self.assertEqual(server.statistics.timeouts, {"send": 1})
+        self.assertEqual(client.wait_for("on_close")[0], E_.NET_CONNECTION_ABORTED)
 
     def test_a_certificate_valid_soon_is_one_line_in_the_log(self) -> None:
         with self.assertLogs("ldicomnet.tls", "WARNING") as logs:

@@ -244,8 +244,13 @@ class TlsTransport:
         """Of the reader: send what OpenSSL has to say, unless a writer is at work, who takes it along."""
         if self._writing.acquire(blocking=False):
             try:
-                with suppress(LDicomError):
-                    self._flush()
+                self._flush()
+            except LDicomTimeoutError as error:  # a part of it may have left, and nothing can follow that
+                why = "the peer let no answer of TLS be sent"
+                self._error = self._error or LDicomTransportError(error.code, why, "send")
+                self._below.close()
+            except LDicomError as error:
+                _log.debug("an answer of TLS could not be sent: %s", error)
             finally:
                 self._writing.release()
 
