@@ -39,7 +39,8 @@ class Events(Protocol):
     """Who is told; the engine is one."""
 
     def data_pdu(self) -> bool:
-        """P-DATA-TF begin: one, or several that came together. False: it is to be passed over."""
+        """P-DATA-TF begin: one, or several that came together; or one goes on with another message. False: it is to be
+        passed over."""
         ...
 
     def control_pdu(self, pdu_type: int, content: bytes) -> None:
@@ -405,6 +406,9 @@ class Inbound:
             self._end_of_command(bytes(command))
         else:
             self._end_of_data()
+        if self._pdu_left and not self._context and not self._events.data_pdu():
+            left, self._pdu_left = self._pdu_left, 0
+            self._pass_by(left)
 
     def _end_of_command(self, command: bytes) -> None:
         try:
