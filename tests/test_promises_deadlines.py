@@ -313,6 +313,27 @@ class EachOne(Passing):
         self.assertEqual(server.statistics.timeouts, {"shutdown": 1})
         self.nothing_left("shutdown")
 
+    def test_shutdown_and_both(self) -> None:
+        """What was waited for a send is not waited for a hook again."""
+        server, seconds = self.server("shutdown"), 2 * SLACK
+        server.timeouts.shutdown = seconds
+        entered, goes_on = threading.Event(), threading.Event()
+        server.answers["on_receive_c_echo_request"] = lambda *_: (entered.set(), goes_on.wait(SECONDS))
+        self.addCleanup(goes_on.set)
+        self.peer(server).send(raw.echo())
+        self.assertTrue(entered.wait(SECONDS))
+        net = self.client_of(server)
+        net.raise_errors = False
+        sending = threading.Thread(target=net.send_c_store_request, args=(3, 1, CT, "1.2.3"), kwargs={"dataset": LARGE})
+        sending.start()
+        wait_until(lambda: net.get_queue_send() > 0)
+        begun = monotonic()
+        net.close()
+        self.assertLess(monotonic() - begun, seconds + SLACK)
+        goes_on.set()
+        sending.join(SECONDS)
+        self.assertEqual(server.last("on_close")[0], ErrorCode.SUCCESS)
+
     def test_shutdown_and_an_association(self) -> None:
         """`drain` lets it come to its end, but not for ever."""
         server = self.server("shutdown")
