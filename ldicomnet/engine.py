@@ -286,9 +286,9 @@ class Engine:
             is_unfinished: whether what came before breaks off within a PDU or message.
         """
         deadlines, transport = self._deadlines, self._transport
-        if is_unfinished and self._machine.state is not State.STA13:  # where ARTIM runs, and all that comes is ignored
+        if is_unfinished:
             deadlines.begin_rest(self._inbound.payload)
-        else:
+        if not is_unfinished or self._machine.state is State.STA13:  # asked last: another thread may have just aborted
             deadlines.rest = NEVER
         wants_ack = is_unfinished and self._last_count < _BULK
         is_idle = False

@@ -14,8 +14,10 @@ import unittest
 from contextlib import ExitStack
 from time import monotonic
 from typing import Any
+from unittest import mock
 
 from ldicomnet import ErrorCode, LDicomDS, LDicomError, LDicomNet, LDicomTimeoutError, Limits, Timeouts
+from ldicomnet.deadlines import Deadlines
 
 from . import raw
 from .leftovers import Baseline
@@ -368,6 +370,25 @@ class Errors(Passing):
         error = LDicomTimeoutError("nothing came", "pdu")
         self.assertEqual((error.timeout, str(error)), ("pdu", "nothing came [NET_TIME_OUT] (Timeouts.pdu)"))
         self.assertEqual((LDicomTimeoutError("x").timeout, str(LDicomTimeoutError("x"))), ("", "x [NET_TIME_OUT]"))
+
+    def test_an_abort_just_when_the_rest_of_a_message_is_awaited(self) -> None:
+        """Behind an abort of our own nothing but ARTIM runs, at whatever moment another thread aborts."""
+        server = self.server("artim", pdu=QUICK / 2)
+        peer, begin_rest = self.peer(server), Deadlines.begin_rest
+
+        def abort_first(deadlines: Deadlines, payload: int) -> None:
+            if net.is_associated():
+                aborting = threading.Thread(target=net.send_abort, args=(0, 0))
+                aborting.start()
+                aborting.join(SECONDS)
+            begin_rest(deadlines, payload)
+
+        net, begun = self.client_of(server), monotonic()
+        with mock.patch.object(Deadlines, "begin_rest", abort_first):
+            peer.send(raw.echo()[:-1])
+            self.assertEqual(server.last("on_close")[:2], (ErrorCode.SUCCESS, ""))
+        self.in_time(monotonic() - begun)
+        self.assertEqual(server.statistics.timeouts, {"artim": 1})
 
     def test_an_ending_that_is_no_deadline(self) -> None:
         server = self.server("connect")
