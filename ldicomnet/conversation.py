@@ -435,6 +435,9 @@ class Conversation:
         """
         if message.row is not None:
             message.arguments()  # what is malformed is found before anything is kept
+        if len(self._unanswered) >= self._limits.unanswered and self._has_refused(message):
+            message.refused = Status.REFUSED_OUT_OF_RESOURCES
+            return None
         if self._names_sinks:
             try:
                 target = self.net.on_begin_data(message.presentation_id, message)
@@ -471,9 +474,8 @@ class Conversation:
         """
         if message.refused is not None:
             return
-        if len(self._unanswered) >= self._limits.unanswered and message.kind.expects_response:
-            self._refuse_one_more(message)
-            return
+        if len(self._unanswered) >= self._limits.unanswered and not message.has_data_set and self._has_refused(message):
+            return  # with a data set, `sink` has done so, and nothing of it is kept
         row, body, dataset = message.kind.row, message.body, None
         arguments: tuple[Any, ...] = message.arguments() if row else ()
         if body is not None:
@@ -493,11 +495,14 @@ class Conversation:
             self._delivered = message
             self._deliver(message, hook, arguments, dataset)
 
-    def _refuse_one_more(self, message: Message) -> None:
-        """The program has not answered so many requests that one more would be too many to keep."""
+    def _has_refused(self, message: Message) -> bool:
+        """The program has not answered so many requests that one more would be too many to keep; others may come."""
+        if not message.kind.expects_response:
+            return False
         text = f"{len(self._unanswered)} requests were not answered yet, and no more may wait"
         self._log.warning("%s: %s", message, text)
         self.message_lost(message, LDicomDataError(ErrorCode.MEMORY, text))
+        return True
 
     def _put_beside(self, *delivered: Any) -> bool:
         """Have another thread call the hooks of a message; False where too many wait for that already."""

@@ -61,6 +61,7 @@ _EVENTS: dict[int, Event] = {
 }
 _NO_HARM = (None, ErrorCode.SUCCESS, ErrorCode.NET_CONNECTION_RESET, ErrorCode.NET_NOT_CONNECTED)
 _MOST_ABORTS = 3
+_MOMENT = 0.5  # seconds in which a reader that is not kept by a hook has ended
 _BULK = 8 << 10
 """Bytes of a read that show a stream which needs no acknowledgement at once."""
 
@@ -110,11 +111,10 @@ class Engine:
         )  # fmt: skip
         self._link = Securing(calls, transport, requestor, self.sender, self._deadlines, timeouts, self._log)
         self._abort_reason: int = AbortReason.UNEXPECTED
-        self._connected = False
+        self._connected = self.is_over = False
         self._aborts = 0
         self._last_count = 0  # bytes of the last read
         self._read_at = -NEVER
-        self.is_over = False
         self._number = number
         self._task: Task | None = None  # the reader thread's
         self._ends_anywhere: Callable[[], bool] | None = None
@@ -199,20 +199,21 @@ class Engine:
 
     def close(self) -> None:
         """End the connection: sends that are under way may finish first, for a bounded time."""
-        outbox = self.sender.outbox
+        outbox, seconds = self.sender.outbox, self._timeouts.shutdown_wait()
+        until = monotonic() + seconds
         if outbox.is_reader or outbox.is_mine:
             self.close_forced()
             return
-        seconds = self._timeouts.shutdown_wait()
         may_write = outbox.acquire(seconds)
         if not may_write:
             self.sender.late_to_end("a send")
         self.close_forced()
         if may_write:
             outbox.release()
-        if not self.join(seconds) and may_write:
+        left = max(until - monotonic(), min(seconds, _MOMENT))
+        if not self.join(left) and may_write:
             self.sender.late_to_end("a hook")
-        threads.let_idle_end(seconds)
+        threads.let_idle_end(left)
 
     def join(self, seconds: float) -> bool:
         """Wait for the last call to be over; not within a call, nor within a send, which the reader would wait for."""
@@ -285,11 +286,10 @@ class Engine:
             is_unfinished: whether what came before breaks off within a PDU or message.
         """
         deadlines, transport = self._deadlines, self._transport
-        is_timed = self._machine.state is State.STA13 and deadlines.artim != NEVER  # all that comes is ignored there
-        if is_unfinished and not is_timed:
+        if is_unfinished:
             deadlines.begin_rest(self._inbound.payload)
-        else:
-            deadlines.rest = NEVER
+        if not is_unfinished or (self._machine.state is State.STA13 and deadlines.artim != NEVER):
+            deadlines.rest = NEVER  # asked last, since another thread may have just aborted
         wants_ack = is_unfinished and self._last_count < _BULK
         is_idle = False
         self._read_at = now = monotonic()

@@ -39,7 +39,8 @@ class Events(Protocol):
     """Who is told; the engine is one."""
 
     def data_pdu(self) -> bool:
-        """P-DATA-TF begin: one, or several that came together. False: it is to be passed over."""
+        """P-DATA-TF begin: one, or several that came together; or one goes on with another message. False: it is to be
+        passed over."""
         ...
 
     def control_pdu(self, pdu_type: int, content: bytes) -> None:
@@ -314,8 +315,9 @@ class Inbound:
             fits = length <= most
         if fits:
             return None
+        limit = "" if pdu_type in _FIXED_LENGTHS or most == self._maximum else " (Limits)"
         return LDicomProtocolError(
-            f"PDU type {pdu_type:02X}H of {length} bytes, {most} are allowed", code=ErrorCode.PDU_LENGTH
+            f"PDU type {pdu_type:02X}H of {length} bytes, {most} are allowed{limit}", code=ErrorCode.PDU_LENGTH
         )
 
     def _begin_data_pdu(self, length: int) -> None:
@@ -405,6 +407,9 @@ class Inbound:
             self._end_of_command(bytes(command))
         else:
             self._end_of_data()
+        if self._pdu_left and not self._context and not self._events.data_pdu():
+            left, self._pdu_left = self._pdu_left, 0
+            self._pass_by(left)
 
     def _end_of_command(self, command: bytes) -> None:
         try:

@@ -89,13 +89,14 @@ class Limits:
     """The same, of one host; None is no limit of its own."""
     associations_of_title: int | None = None
     """The same, of one calling AE title."""
-    association_pdu: int = 256 << 10
-    """Bytes of an A-ASSOCIATE-RQ or A-ASSOCIATE-AC. The most there can be, 128 contexts with all of the standard's 59
-    transfer syntaxes each, is 203 KB, and leaves 59 KB for the user information, which has 64 at most."""
+    association_pdu: int = 272 << 10
+    """Bytes of an A-ASSOCIATE-RQ or A-ASSOCIATE-AC. The most of what the standard has, 128 contexts with all of its 59
+    transfer syntaxes each and 64 KB of user information, is 267 KB."""
     contexts: int = 128
     """Presentation contexts in one of these: as many as have an ID."""
     user_items: int = 1024
-    """Sub-items of the user information in one of these; together they have 65,535 bytes at most (PS3.8 9.3.2.3)."""
+    """Sub-items of the user information in one of these, 1,024 at most; together they have 65,535 bytes at most (PS3.8
+    9.3.2.3)."""
     maximum_pdu: int = 16 << 20
     """Bytes of a P-DATA-TF PDU that is kept whole for `on_receive`, where an association has no maximum length; before
     there is one, `association_pdu` counts. PDUs that stream are not held."""

@@ -95,7 +95,7 @@ class Caps(unittest.TestCase):
     def test_defaults(self) -> None:
         limits = Limits()
         rows = (
-            ("association_pdu", 256 << 10),
+            ("association_pdu", 272 << 10),
             ("command_set", 64 << 10),
             ("data_set", None),
             ("workers", 16),

@@ -1019,6 +1019,24 @@ class Where(unittest.TestCase):
             self.assertEqual(len(log.of("data_pdu")), 4)
             self.assertEqual(log.of("message", "invalid", "control_pdu"), [("control_pdu", 5, bytes(4))])
 
+    def test_another_message_of_a_pdu_is_asked_for(self) -> None:
+        """The hook of the first may have aborted: then the second one is not for anybody (PS3.8 Table 9-10, AA-6)."""
+        echo = pdv(1, COMMAND | LAST, ECHO)
+        for cuts in ((), range(5000)):
+            log = Log()
+            inbound = Inbound(log, Limits())
+            inbound.establish(CONTEXTS, MAXIMUM)
+            told: list[Message] = []
+
+            def message(message: Message, log: Log = log, told: list[Message] = told) -> None:
+                told.append(message)
+                log.takes_data = False
+
+            with mock.patch.object(log, "message", message):
+                feed(inbound, p_data(echo, echo, echo) + RELEASE, cuts)
+            self.assertEqual(len(told), 1)
+            self.assertEqual(log.events, [("data_pdu",), ("data_pdu",), ("control_pdu", 5, bytes(4))])
+
     def test_stopped_leaves_the_rest(self) -> None:
         log = Log()
         inbound = Inbound(log, Limits())

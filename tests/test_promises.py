@@ -400,6 +400,24 @@ class Caps(Promises):
         server.get_client(0).send_c_echo_response(1, 4, VERIFICATION, Status.SUCCESS)
         self.check_lines(peer, "AC 1:0 3:0", "8030/3 A700", "8110/1 0213", "8030/5 0000", "8030/4 0000")
 
+    def test_unanswered_with_a_data_set(self) -> None:
+        """What is refused is not kept either: no file of its name, no temporary file, and no hook is asked."""
+        server = self.serve(limits=Limits(unanswered=1, memory_data_set=10))
+        folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        asked: list[str] = []
+
+        def name(_net: Recorder, _context: int, message: Any) -> str:
+            asked.append(message.sop_instance_uid)
+            return str(folder / message.sop_instance_uid)
+
+        with mock.patch.object(Recorder, "on_begin_data", name):
+            peer = self.peer(server)
+            server.answers["on_receive_c_store_request"] = lambda *_: None
+            peer.send(raw.request() + raw.store("1.2.1", bytes(100), 1) + raw.store("1.2.2", bytes(100), 2))
+            self.check_lines(peer, "AC 1:0 3:0", "8001/2 A700")
+        self.assertEqual(asked, ["1.2.1"])
+        self.assertEqual([file.name for file in folder.iterdir()], ["1.2.1"])
+
     def test_association_pdu(self) -> None:
         """The request of a requestor, and the accept of an acceptor."""
         length = len(raw.request()) - 6

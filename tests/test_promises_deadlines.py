@@ -14,8 +14,10 @@ import unittest
 from contextlib import ExitStack
 from time import monotonic
 from typing import Any
+from unittest import mock
 
 from ldicomnet import ErrorCode, LDicomDS, LDicomError, LDicomNet, LDicomTimeoutError, Limits, Timeouts
+from ldicomnet.deadlines import Deadlines
 
 from . import raw
 from .leftovers import Baseline
@@ -313,6 +315,27 @@ class EachOne(Passing):
         self.assertEqual(server.statistics.timeouts, {"shutdown": 1})
         self.nothing_left("shutdown")
 
+    def test_shutdown_and_both(self) -> None:
+        """What was waited for a send is not waited for a hook again."""
+        server, seconds = self.server("shutdown"), 2 * SLACK
+        server.timeouts.shutdown = seconds
+        entered, goes_on = threading.Event(), threading.Event()
+        server.answers["on_receive_c_echo_request"] = lambda *_: (entered.set(), goes_on.wait(SECONDS))
+        self.addCleanup(goes_on.set)
+        self.peer(server).send(raw.echo())
+        self.assertTrue(entered.wait(SECONDS))
+        net = self.client_of(server)
+        net.raise_errors = False
+        sending = threading.Thread(target=net.send_c_store_request, args=(3, 1, CT, "1.2.3"), kwargs={"dataset": LARGE})
+        sending.start()
+        wait_until(lambda: net.get_queue_send() > 0)
+        begun = monotonic()
+        net.close()
+        self.assertLess(monotonic() - begun, seconds + SLACK)
+        goes_on.set()
+        sending.join(SECONDS)
+        self.assertEqual(server.last("on_close")[0], ErrorCode.SUCCESS)
+
     def test_shutdown_and_an_association(self) -> None:
         """`drain` lets it come to its end, but not for ever."""
         server = self.server("shutdown")
@@ -347,6 +370,25 @@ class Errors(Passing):
         error = LDicomTimeoutError("nothing came", "pdu")
         self.assertEqual((error.timeout, str(error)), ("pdu", "nothing came [NET_TIME_OUT] (Timeouts.pdu)"))
         self.assertEqual((LDicomTimeoutError("x").timeout, str(LDicomTimeoutError("x"))), ("", "x [NET_TIME_OUT]"))
+
+    def test_an_abort_just_when_the_rest_of_a_message_is_awaited(self) -> None:
+        """Behind an abort of our own nothing but ARTIM runs, at whatever moment another thread aborts."""
+        server = self.server("artim", pdu=QUICK / 2)
+        peer, begin_rest = self.peer(server), Deadlines.begin_rest
+
+        def abort_first(deadlines: Deadlines, payload: int) -> None:
+            if net.is_associated():
+                aborting = threading.Thread(target=net.send_abort, args=(0, 0))
+                aborting.start()
+                aborting.join(SECONDS)
+            begin_rest(deadlines, payload)
+
+        net, begun = self.client_of(server), monotonic()
+        with mock.patch.object(Deadlines, "begin_rest", abort_first):
+            peer.send(raw.echo()[:-1])
+            self.assertEqual(server.last("on_close")[:2], (ErrorCode.SUCCESS, ""))
+        self.in_time(monotonic() - begun)
+        self.assertEqual(server.statistics.timeouts, {"artim": 1})
 
     def test_an_ending_that_is_no_deadline(self) -> None:
         server = self.server("connect")
