@@ -29,6 +29,7 @@ _USAGES = (
     "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
 )  # fmt: skip
 _ECDSA = {
+    "sha384": bytes.fromhex("300a06082a8648ce3d040303"),
     "sha256": bytes.fromhex("300a06082a8648ce3d040302"),
     "sha224": bytes.fromhex("300a06082a8648ce3d040301"),
     "sha1": bytes.fromhex("300906072a8648ce3d0401"),
@@ -154,8 +155,9 @@ def revoked(
     days: tuple[int, int] = (-1, 30),
     signer: Made | None = None,
     more: Sequence[tuple[x509.ExtensionType, bool]] = (),
+    of_entries: Sequence[tuple[x509.ExtensionType, bool]] = (),
 ) -> bytes:
-    """A list of revoked certificates, PEM."""
+    """A list of revoked certificates, PEM; `more` is what it says besides, `of_entries` what each entry says."""
     builder = (
         x509.CertificateRevocationListBuilder()
         .issuer_name(issuer.certificate.subject)
@@ -164,6 +166,8 @@ def revoked(
     )
     for each in certificates:
         entry = x509.RevokedCertificateBuilder().serial_number(each.certificate.serial_number)
+        for extension, critical in of_entries:
+            entry = entry.add_extension(extension, critical=critical)
         builder = builder.add_revoked_certificate(entry.revocation_date(NOW).build())
     for extension, critical in more:
         builder = builder.add_extension(extension, critical=critical)
@@ -206,6 +210,12 @@ def changed(one: Made, change: Callable[[bytes], bytes], signer: Made | None = N
 def signed_with(digest: str, one: Made, signer: Made | None = None) -> Made:
     """The same certificate with another hash; those that are too weak `cryptography` does not make."""
     return Made(x509.load_der_x509_certificate(changed(one, bytes, signer, digest)), one.key)
+
+
+def with_two_algorithms(one: Made, signer: Made) -> Made:
+    """The same certificate, signed again: within it says another algorithm than beside its signature."""
+    says_other = changed(one, lambda tbs: tbs.replace(_ECDSA["sha256"], _ECDSA["sha384"]), signer)
+    return Made(x509.load_der_x509_certificate(says_other), one.key)
 
 
 def of_version_1(signed: bytes) -> bytes:

@@ -32,6 +32,7 @@ from .chains import (
     revoked,
     signed_with,
     usage,
+    with_two_algorithms,
 )
 
 Row = tuple[str, int, Sequence[Made], Sequence[Made], dict[str, Any]]
@@ -100,6 +101,7 @@ def good_and_bad_ways() -> Iterator[Row]:
     yield "the name, and a key of another kind", 20, [kindred], [loose], {}
     yield "it and the one that was sent", 19, [kindred], [loose, issuing("root", links=False)], {}
     tampered = changed(of_root, lambda tbs: tbs.replace(b"pacs.example", b"pacs.examplf"), made("y"))
+    yield "two algorithms", 7, [ROOT], [with_two_algorithms(of_root, ROOT)], {}
     yield "changed", 7, [ROOT], [loaded(tampered, of_root.key)], {"check_name": False}
 
 
@@ -246,6 +248,8 @@ def lists() -> Iterator[Row]:
         ("of a hand of another kind", 8, [revoked(MIDDLE, signer=issuing("rsa root"))]),
         ("of another key", 3, [revoked(MIDDLE, more=[(others_key, False)])]),
         ("with what is not understood", 36, [revoked(MIDDLE, [server], more=[(UNKNOWN, True)])]),
+        ("one in it with what is not understood", 36, [revoked(MIDDLE, [LOW], of_entries=[(UNKNOWN, True)])]),
+        ("one in it with what need not be", 0, [revoked(MIDDLE, [LOW], of_entries=[(UNKNOWN, False)])]),
         ("with what need not be understood", 0, [revoked(MIDDLE, more=[(UNKNOWN, False)])]),
         ("for peers", 0, [revoked(MIDDLE, more=scope(only_contains_user_certs=True))]),
         ("for issuers", 44, [revoked(MIDDLE, more=scope(only_contains_ca_certs=True))]),
@@ -336,6 +340,11 @@ def names() -> Iterator[Row]:
         middle = issuing("middle", ROOT, more=[x509.NameConstraints(permitted, excluded)])
         server = made("server", middle, (*NAMELESS, x509.SubjectAlternativeName([x509.DNSName(HOST), *given])))
         yield f"{permitted} {excluded} {given}", number, [ROOT], [server, middle], {}
+    for count, number in ((1021, 0), (1022, 1)):  # with its subject and the host's: 1 << 20 comparisons
+        middle = issuing("middle", ROOT, more=[x509.NameConstraints(None, [dns(f"x{n}") for n in range(1025)])])
+        given = [dns(f"y{n}") for n in range(count)]
+        server = made("server", middle, (*NAMELESS, x509.SubjectAlternativeName([x509.DNSName(HOST), *given])))
+        yield f"{count} names", number, [ROOT], [server, middle], {}
     forbidding = [x509.NameConstraints([dns("no")], None)]
     root, renewed = issuing("root", more=forbidding), issuing("root", ROOT, of="renewed", more=forbidding)
     yield "of the root", 47, [root], [made("server", root)], {}

@@ -53,6 +53,7 @@ from ldicomnet.tls.reasons import of_verification, translate
 from ldicomnet.tls.suites import BY_NUMBER, SUITES
 from ldicomnet.tls.texts import describe, hash_of, names_of
 
+from . import chains
 from .certificates import PASSWORD, certificate, key, revoked
 
 _C = CipherSuite
@@ -580,6 +581,8 @@ class Loading(unittest.TestCase):
         self.assertIn("Key: EC 256 bits", text)
         until = datetime.now(UTC) + timedelta(days=824)
         self.assertIn(f"Valid to: {until:%Y-%m-%d}", text)
+        forged = describe(chains.made("a\nKey usage: \u202eall\x1b[m\u00fc", links=False).certificate)
+        self.assertIn("Subject: CN=a\\nKey usage: \\u202eall\\x1b[m\u00fc\n", forged)
 
     def test_links(self) -> None:
         der = ssl.PEM_cert_to_DER_cert(Path(certificate("client")).read_text(encoding="ascii"))

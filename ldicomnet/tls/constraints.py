@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from cryptography import x509
 
 from .faults import Fault
-from .paths import canonical, extension
+from .paths import Canonical, canonical, extension
+
+_MOST = 1 << 20
+"""Comparisons of names with constraints (OpenSSL's NAME_CHECK_MAX); a peer could ask for a minute of them else."""
+
+
+Values = dict[type[x509.GeneralName], list[Any]]
+"""What names are compared with, by their kind."""
 
 
 def constraint_fault(certificate: x509.Certificate, issuer: x509.Certificate) -> Fault:
@@ -18,11 +25,34 @@ def constraint_fault(certificate: x509.Certificate, issuer: x509.Certificate) ->
         return Fault.NONE
     if constraints.public_bytes() not in issuer.tbs_certificate_bytes:
         return Fault.SUBTREE  # it says more than was decoded: a minimum, a maximum
+    permitted, excluded = _values(constraints.permitted_subtrees), _values(constraints.excluded_subtrees)
+    if _count_of_names(certificate) * _count(permitted, excluded) > _MOST:
+        return Fault.UNSPECIFIED
     try:
-        found = (_fault_of(name, constraints) for name in _names(certificate))
+        found = (_fault_of(name, permitted, excluded) for name in _names(certificate))
         return next((fault for fault in found if fault), Fault.NONE)
     except ValueError:
         return Fault.NAME_SYNTAX
+
+
+def _values(subtrees: Iterable[x509.GeneralName] | None) -> Values:
+    """What is permitted or excluded, by its kind."""
+    found: Values = {}
+    for each in subtrees or ():
+        found.setdefault(type(each), []).append(_comparable(each))
+    return found
+
+
+def _comparable(name: x509.GeneralName) -> Any:
+    return canonical(name.value) if isinstance(name, x509.DirectoryName) else name.value
+
+
+def _count(*several: Values) -> int:
+    return sum(len(values) for each in several for values in each.values())
+
+
+def _count_of_names(certificate: x509.Certificate) -> int:
+    return len(list(certificate.subject)) + len(list(extension(certificate, x509.SubjectAlternativeName) or ()))
 
 
 def _names(certificate: x509.Certificate) -> Iterator[x509.GeneralName]:
@@ -33,20 +63,19 @@ def _names(certificate: x509.Certificate) -> Iterator[x509.GeneralName]:
     yield from extension(certificate, x509.SubjectAlternativeName) or ()
 
 
-def _fault_of(name: x509.GeneralName, constraints: x509.NameConstraints) -> Fault:
-    permitted = [each for each in constraints.permitted_subtrees or () if type(each) is type(name)]
-    excluded = [each for each in constraints.excluded_subtrees or () if type(each) is type(name)]
+def _fault_of(name: x509.GeneralName, all_permitted: Values, all_excluded: Values) -> Fault:
+    permitted, excluded = all_permitted.get(type(name), []), all_excluded.get(type(name), [])
     is_within = _WITHIN.get(type(name))
     if is_within is None:
         return Fault.CONSTRAINT_TYPE if permitted or excluded else Fault.NONE
-    if permitted and not any(is_within(name.value, each.value) for each in permitted):
+    value = _comparable(name)
+    if permitted and not any(is_within(value, each) for each in permitted):
         return Fault.NOT_PERMITTED
-    return Fault.EXCLUDED if any(is_within(name.value, each.value) for each in excluded) else Fault.NONE
+    return Fault.EXCLUDED if any(is_within(value, each) for each in excluded) else Fault.NONE
 
 
-def _is_directory_within(name: x509.Name, base: x509.Name) -> bool:
-    wanted = canonical(base)
-    return canonical(name)[: len(wanted)] == wanted
+def _is_directory_within(name: Canonical, base: Canonical) -> bool:
+    return name[: len(base)] == base
 
 
 def _is_host_within(name: str, base: str) -> bool:

@@ -22,6 +22,7 @@ class Fault(IntEnum):
     """One X509_V_ERR number."""
 
     NONE = 0
+    UNSPECIFIED = 1
     NO_CRL = 3
     SIGNATURE = 7
     CRL_SIGNATURE = 8
@@ -63,6 +64,7 @@ class Fault(IntEnum):
 
 _TEXTS = {
     Fault.NONE: "ok",
+    Fault.UNSPECIFIED: "unspecified certificate verification error",
     Fault.NO_CRL: "unable to get certificate CRL",
     Fault.SIGNATURE: "certificate signature failure",
     Fault.CRL_SIGNATURE: "CRL signature failure",

@@ -10,6 +10,7 @@ from typing import TypeVar
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from .faults import ODD, Fault
 from .texts import oddity_of
@@ -19,7 +20,11 @@ _SIGNERS = (
     ("1.2.840.10045.4.", ec.EllipticCurvePublicKey),
 )
 """Which kind of key makes which signatures."""
+_VERSION = 0xA0
+"""The tag of a certificate's version, which the oldest have not."""
 E = TypeVar("E", bound=x509.ExtensionType)
+Canonical = tuple[frozenset[tuple[str, object]], ...]
+"""A name in the form in which two of them are compared."""
 
 
 def path_of(
@@ -112,6 +117,8 @@ def is_self_signed(certificate: x509.Certificate) -> bool:
 
 def has_signed(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
     """Whether a certificate's signature is that of an issuer's key, by whatever names they go."""
+    if not _says_one_algorithm(certificate):
+        return False
     with suppress(*ODD, InvalidSignature):
         key, signature, signed = issuer.public_key(), certificate.signature, certificate.tbs_certificate_bytes
         digest, how = certificate.signature_hash_algorithm, certificate.signature_algorithm_parameters
@@ -127,6 +134,27 @@ def has_signed(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
     return False
 
 
+def _says_one_algorithm(certificate: x509.Certificate) -> bool:
+    """Whether the algorithm beside the signature is that which was signed (RFC 5280 4.1.1.2)."""
+    signed, whole = certificate.tbs_certificate_bytes, certificate.public_bytes(Encoding.DER)
+    at = _content_at(signed, 0)
+    if signed[at] == _VERSION:
+        at = _end_of(signed, at)
+    at = _end_of(signed, at)  # the serial number
+    beside = _end_of(whole, _content_at(whole, 0))
+    return signed[at : _end_of(signed, at)] == whole[beside : _end_of(whole, beside)]
+
+
+def _content_at(data: bytes, at: int) -> int:
+    """Where the content of a value in DER begins."""
+    return at + 2 + (data[at + 1] & 0x7F if data[at + 1] & 0x80 else 0)
+
+
+def _end_of(data: bytes, at: int) -> int:
+    content = _content_at(data, at)
+    return content + (data[at + 1] if content == at + 2 else int.from_bytes(data[at + 2 : content], "big"))
+
+
 def extension(of: x509.Certificate | x509.CertificateRevocationList, kind: type[E]) -> E | None:
     """An extension of a certificate, or of a list; None where it has none of that kind."""
     try:
@@ -135,7 +163,7 @@ def extension(of: x509.Certificate | x509.CertificateRevocationList, kind: type[
         return None
 
 
-def canonical(name: x509.Name) -> tuple[frozenset[tuple[str, object]], ...]:
+def canonical(name: x509.Name) -> Canonical:
     """A name in the form in which two of them are compared: neither case nor spaces count (RFC 5280 7.1)."""
     return tuple(frozenset((each.oid.dotted_string, _plain(each.value)) for each in rdn) for rdn in name.rdns)
 

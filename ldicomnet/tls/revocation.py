@@ -13,6 +13,8 @@ from .faults import ODD, Fault
 from .paths import canonical, extension, is_meant
 
 _HANDLED = (x509.IssuingDistributionPoint, x509.AuthorityKeyIdentifier)
+_CRITICAL = b"\x01\x01\xff"
+"""What makes an extension critical: a BOOLEAN that is true."""
 
 
 def revocation_fault(
@@ -78,7 +80,16 @@ def _entry_fault(revoked: x509.CertificateRevocationList, certificate: x509.Cert
 
 def _is_understood(revoked: x509.CertificateRevocationList) -> bool:
     """Whether nothing is critical that could change what the entries mean."""
-    return all(isinstance(each.value, _HANDLED) for each in revoked.extensions if each.critical)
+    critical = [each for each in revoked.extensions if each.critical]
+    return all(isinstance(each.value, _HANDLED) for each in critical) and (
+        # Where no entry can have something critical, they need not be decoded: there may be many.
+        revoked.tbs_certlist_bytes.count(_CRITICAL) <= len(critical) or _are_entries_understood(revoked)
+    )
+
+
+def _are_entries_understood(revoked: x509.CertificateRevocationList) -> bool:
+    return all(isinstance(each.value, x509.CertificateIssuer) or not each.critical
+               for entry in revoked for each in entry.extensions)  # fmt: skip
 
 
 def _covers(revoked: x509.CertificateRevocationList, certificate: x509.Certificate) -> bool:

@@ -80,7 +80,12 @@ def describe(certificate: x509.Certificate) -> str:
         f"Key: {kind_of(certificate)} {bits_of(certificate)} bits",
     ]
     lines += [f"{title}: {text}" for title, text in map(_extension, certificate.extensions) if text]
-    return "\n".join(lines)
+    return "\n".join(map(_in_one_line, lines))
+
+
+def _in_one_line(text: str) -> str:
+    """What a peer has put into its names makes no line of its own, and moves no cursor."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 def _extension(extension: x509.Extension[x509.ExtensionType]) -> tuple[str, str]:
