@@ -46,6 +46,7 @@ class Folder(unittest.TestCase):
 
     def setUp(self) -> None:
         self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        gc.collect()  # what other tests have left is not of this one
         self.warned = self.enterContext(warnings.catch_warnings(record=True, action="always"))
 
     def tearDown(self) -> None:

@@ -314,6 +314,9 @@ class TlsSetup:
         client = None if given.client is None else given.client.source.load(asker)
         loaded = [each.source.load(asker) for each in given.servers.values()]
         servers = {each.identity.kind: each for each in loaded}
+        if len(servers) != len(loaded):
+            text = "two certificates of this side as a server have come to be of one algorithm"
+            raise LDicomSecurityError(ErrorCode.CERTIFICATE_LOAD, text)
         fresh = Generation(replace(given, client=client, servers=servers, material=_gathered(given.settings))).checked()
         for server in (True, False):
             if server in self._roles:
