@@ -66,6 +66,7 @@ from .raw import (
     reject,
     request,
 )
+from .support import some
 
 ROOT = Path(__file__).resolve().parent.parent
 TIMER = 1.0
@@ -618,6 +619,7 @@ class MaliciousScp(unittest.TestCase):
 
     def check(self, cases: Sequence[Case]) -> None:
         """Run these cases, many at once."""
+        cases = some(cases)
         with ThreadPoolExecutor(WORKERS) as pool:
             for case, wrong in zip(cases, pool.map(lambda case: run(case, self.folder), cases), strict=True):
                 with self.subTest(case.number):

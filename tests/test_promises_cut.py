@@ -20,7 +20,7 @@ from . import raw
 from .leftovers import Baseline
 from .raw import IMPLICIT, VERIFICATION, Peer
 from .storing import Storer, Storing, be_quiet, object_of, stored_data
-from .support import SECONDS, Taking, request
+from .support import SECONDS, Taking, request, some
 
 QUICK = 0.4
 """Seconds of all deadlines where a peer is silent."""
@@ -179,15 +179,15 @@ class Acceptor(Cut):
     def cut_everywhere(self, end: Callable[[socket.socket], None]) -> None:
         """Break off behind each byte; then a normal client is served."""
         server = self.serve(Timeouts(shutdown=2))
-        for size in range(len(self.SESSION)):
+        for number, size in enumerate(some(range(len(self.SESSION)))):
             peer = self.peer(server, size)
             self.serves(server)  # so that this one has been accepted, too
             begun = monotonic()
             end(peer.sock)
-            server.wait_for_ends(2 * size + 2)
+            server.wait_for_ends(2 * number + 2)
             self.assertLess(monotonic() - begun, SLACK, f"behind {size} bytes")
         self.serves(server)
-        self.check_told_once(server, 2 * len(self.SESSION) + 1)
+        self.check_told_once(server, 2 * len(some(self.SESSION)) + 1)
 
     def silent_at_borders(self) -> None:
         """At the borders of PDUs, and a few bytes before and behind them; all at once."""
@@ -270,7 +270,7 @@ class Requestor(Cut):
     def cut_everywhere(self, end: Callable[[socket.socket], None]) -> None:
         """Break off behind each byte of the answers; then a session goes well."""
         length = len(b"".join(self.ANSWERS))
-        for size in range(length + 1):
+        for size in (*some(range(length)), length):
             with self.subTest(size=size):
                 client = self.client(Timeouts(shutdown=2))
                 sock = self.answer(size)

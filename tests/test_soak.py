@@ -44,7 +44,7 @@ from benchmarks.soak_watch import Counts, Sample, Sweeper
 from ldicomnet import ANY_TRANSFER, LDicomAssociate, LDicomDS, LDicomNet
 from ldicomnet.threads import let_idle_end
 
-from .support import SECONDS
+from .support import SECONDS, SHARE
 
 QUICK = ["--minutes", "0.04", "--burst", "10", "--workers", "3"]
 CAN_RUN = bool(procfs.HERE and not soak.machine.cannot_run())
@@ -534,6 +534,7 @@ class Rest(unittest.TestCase):
 
 
 @unittest.skipUnless(CAN_RUN, "needs Linux's /proc and pydicom")
+@unittest.skipIf(SHARE < 1, "LDICOMNET_TEST_SHARE: all of it is done on another interpreter")
 class Run(unittest.TestCase):
     """The program, for seconds."""
 

@@ -78,6 +78,7 @@ from .raw import (
     store_command,
     user,
 )
+from .support import some
 
 ROOT = Path(__file__).resolve().parent.parent
 TIMER = 1.0
@@ -1260,6 +1261,7 @@ class WireScp(unittest.TestCase):
 
     def check(self, cases: Sequence[Case]) -> None:
         """Run these cases at once; then a normal client is served, and nothing was left behind."""
+        cases = some(cases)
         for case, wrong in zip(cases, run_all(cases, self.scp.port), strict=True):
             with self.subTest(case.number):
                 self.assertEqual(wrong, "")
