@@ -113,8 +113,9 @@ class Iscl(Ends):
         return requestor, acceptor
 
     def echo(self, requestor: Secured, message_id: int = 7) -> None:
+        answered = requestor.count("on_receive_c_echo_response")
         requestor.send_c_echo_request(1, message_id)
-        answer = requestor.wait_for("on_receive_c_echo_response", requestor.count("on_receive_c_echo_response") + 1)
+        answer = requestor.wait_for("on_receive_c_echo_response", answered + 1)
         self.assertEqual((answer[1], answer[3]), (message_id, Status.SUCCESS))
 
     def codes(self, nets: tuple[Secured, Secured]) -> tuple[ErrorCode, ErrorCode]:
