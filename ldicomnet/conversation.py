@@ -25,7 +25,7 @@ from .dataset import LDicomDS, to_body
 from .duplicates import FileTarget
 from .engine import Engine
 from .errors import LDicomDataError, LDicomError, LDicomProtocolError, LDicomTransportError, LDicomUsageError
-from .hooks import Hooks
+from .hooks import Hooks, overrides
 from .log import log_of
 from .message import Message, Row, build, decode
 from .negotiation import clamp_window
@@ -592,8 +592,3 @@ class Conversation:
 
 def _window(associate: LDicomAssociate) -> tuple[int, int]:
     return associate.get_invoked_operations(), associate.get_performed_operations()
-
-
-def overrides(net: Hooks, name: str) -> bool:
-    """Whether `net` has a hook of its own, in its class or as an attribute."""
-    return getattr(type(net), name) is not getattr(Hooks, name) or name in vars(net)

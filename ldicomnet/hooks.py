@@ -197,3 +197,14 @@ class Hooks(Services):
     @abstractmethod
     def send_data(self, presentation_id: int, command_set: Dataset, dataset: LDicomDS | None) -> ErrorCode:
         """Send any command set, and a data set."""
+
+
+def overrides(net: Hooks, name: str, base: type = Hooks) -> bool:
+    """Whether `net` has a hook of its own, in its class or as an attribute.
+
+    Args:
+        net: whose.
+        name: of the hook.
+        base: the class of this library that has the default.
+    """
+    return getattr(type(net), name) is not getattr(base, name) or name in vars(net)

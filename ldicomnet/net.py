@@ -19,10 +19,11 @@ from .application import Application, close_all
 from .associate import LDicomAssociate
 from .clients import Clients
 from .command_set import to_dataset
-from .conversation import Conversation, beside, overrides
+from .conversation import Conversation, beside
 from .dataset import LDicomDS, to_command_set
 from .engine import Park
 from .errors import LDicomError, LDicomTransportError, LDicomUsageError
+from .hooks import overrides
 from .listener import Listener, adopt, bind
 from .message import Row
 from .pdu import Abort, AssociateReject, ReleaseRequest, ReleaseResponse
@@ -168,7 +169,7 @@ class LDicomNet(Application):
 
     def _has_default(self, hook: str) -> bool:
         """Whether a hook of this file is the default."""
-        return getattr(type(self), hook) is getattr(LDicomNet, hook) and hook not in vars(self)
+        return not overrides(self, hook, LDicomNet)
 
     def create_client(self) -> LDicomNet:
         """The object for an accepted connection, made by the default `on_accept`.
@@ -352,8 +353,7 @@ class LDicomNet(Application):
 
     @property
     def passed_timeout(self) -> str:
-        """The field of `Timeouts` whose passing has ended the connection, such as "artim", or "": for hooks that are
-        told NET_TIME_OUT what `LDicomTimeoutError.timeout` is for who calls methods."""
+        """The field of `Timeouts` that ended the connection, such as "artim", else ""; as `LDicomTimeoutError` has."""
         conversation = self._association()
         return "" if conversation is None else conversation.engine.sender.ending.timeout
 

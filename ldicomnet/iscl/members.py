@@ -19,6 +19,7 @@ from weakref import WeakValueDictionary
 
 from .. import checks
 from ..errors import LDicomSecurityError, LDicomTransportError, LDicomUsageError
+from ..hooks import overrides
 from ..settings import Settings, reports
 from ..status import ErrorCode, IsclEncryption, IsclMutualAuthentication, IsclSigning, IsclStatus, SecureMode
 from ..transport import Transport
@@ -290,7 +291,7 @@ class IsclMembers(Settings):
     def _check_iscl(self) -> None:
         """Raise unless connections can be made with these settings."""
         self._setup_iscl.check()
-        has_card = _is_overridden(self, "internal_authenticate_iscl")
+        has_card = overrides(self, "internal_authenticate_iscl", IsclMembers)
         if not has_card and not any(self._setup_iscl.auth_keys):
             raise LDicomSecurityError(ErrorCode.ISCL_LOCAL_IC_CARD, "no authentication key is set for ISCL")
 
@@ -356,7 +357,7 @@ class _Hooks:
     def __init__(self, net: IsclMembers, requestor: bool) -> None:
         self._net = net
         self._is_client = requestor
-        self.wants_packets = _is_overridden(net, "on_received_iscl_packet")
+        self.wants_packets = overrides(net, "on_received_iscl_packet", IsclMembers)
 
     def challenge(self, key: bytes) -> bytes:
         drawn = self._net.get_challenge_iscl(key)
@@ -391,10 +392,6 @@ def _call(hook: Callable[..., None], *arguments: object) -> None:
         hook(*arguments)
     except (Exception, SystemExit):
         _log.exception("the hook of %s failed", getattr(hook, "__name__", hook))
-
-
-def _is_overridden(net: IsclMembers, name: str) -> bool:
-    return getattr(type(net), name) is not getattr(IsclMembers, name) or name in vars(net)
 
 
 def _slot(index: object) -> int:

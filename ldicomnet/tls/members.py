@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import LDicomSecurityError, LDicomUsageError
-from ..hooks import Hooks
+from ..hooks import overrides
 from ..settings import Settings, reports
 from ..status import (
     AuthenticationAlgorithm,
@@ -288,7 +288,7 @@ class TlsMembers(Settings):
             self._secured = TlsTransport(transport, PskSide(self._psk, not requestor), not requestor)
             return self._secured
         self._tls.check(not requestor, self)
-        is_asked = type(self).on_verify is not Hooks.on_verify or "on_verify" in vars(self)
+        is_asked = overrides(self, "on_verify")
         host = transport.peer[0] if requestor else None
         side = Side(self._tls, not requestor, host, self.on_verify if is_asked else None, self)
         self._secured = TlsTransport(transport, side, not requestor)
